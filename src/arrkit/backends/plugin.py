@@ -1,0 +1,88 @@
+"""What an entry point holds: a plain record of what a plug-in can do, and where its factory is.
+
+A plug-in's module is imported to list it, so it must be light: the record names the factory as
+``"module:callable"``, and that module (which may need torch, a key or a GPU) is imported only when someone
+uses the plug-in. There is one record type for each group:
+
+===========================  =========================  =====================================
+group                        record                     the factory returns
+===========================  =========================  =====================================
+``arrkit.judges``            :class:`JudgePlugin`       a :class:`~arrkit.judge.protocol.Judge`
+``arrkit.policies``          :class:`PolicyPlugin`      a policy
+``arrkit.datasets``          :class:`DatasetPlugin`     a :class:`~arrkit.data.pairs.PairDataset`
+``arrkit.benchmarks``        :class:`BenchmarkPlugin`   a benchmark
+===========================  =========================  =====================================
+
+A factory is called as ``factory(spec, **options)``: the parsed :class:`~arrkit.backends.spec.Spec`, and one
+keyword argument for each declared parameter, already of its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from arrkit.data.pairs import Task
+
+Value = str | int | float | bool
+"""What a ``?key=value`` option may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One ``?key=value`` option of a plug-in. Its type is the default's type; bounds are inclusive."""
+
+    default: Value
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """What can be said of a plug-in without using it.
+
+    ``modules`` are import names that must be present, ``extra`` the extra of arrkit (or the package) that
+    brings them, such as ``arrkit[rpo]``. ``keys`` are environment variables of which one must be set.
+    ``model`` says whether a spec must name a model: a default name, ``None`` for "no models", or ``""`` for
+    "must be named".
+    """
+
+    summary: str
+    factory: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+    extra: str = ""
+    keys: tuple[str, ...] = ()
+    model: str | None = None
+    tasks: tuple[Task, ...] = (Task.T2I, Task.EDIT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgePlugin(Plugin):
+    """``operations`` are the judge's own; ``remote`` says whether images leave this machine."""
+
+    operations: tuple[str, ...] = ("compare", "score", "propose", "refine", "structure")
+    remote: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyPlugin(Plugin):
+    """A generative model that can be sampled and trained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetPlugin(Plugin):
+    """``splits`` are the values that a spec's model part may take; the first is the default."""
+
+    splits: tuple[str, ...] = ()
+    license: str = ""
+    embedded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkPlugin(Plugin):
+    """``judged`` says whether scoring asks a judge."""
+
+    judged: bool = False

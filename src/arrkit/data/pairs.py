@@ -1,0 +1,157 @@
+"""The words of the data: task, label, picture, preference pair."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from arrkit.canonical import digest
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class Task(StrEnum):
+    """What the generative model was asked to do."""
+
+    T2I = "t2i"
+    EDIT = "edit"
+
+
+class Label(StrEnum):
+    """What people preferred: candidate A, candidate B, or neither over the other."""
+
+    A = "A"
+    B = "B"
+    TIE = "tie"
+
+    @property
+    def swapped(self) -> Label:
+        """The label of the same pair with its candidates exchanged."""
+        return {Label.A: Label.B, Label.B: Label.A, Label.TIE: Label.TIE}[self]
+
+
+class ImageUnreadable(Exception):
+    """An image cannot be used; the message says which and why, in one line.
+
+    Raised by :meth:`Picture.load`. It is not an :class:`~arrkit.errors.ArrkitError`, since one bad image
+    spoils its pair and not the command: whoever reads pairs counts it and goes on.
+    """
+
+
+class Picture:
+    """One image that can be opened when it is needed, and let go afterwards.
+
+    Args:
+        name: where the image comes from, for messages and reports (a path, a URL, a scene's name).
+        load: returns the pixels as an RGB :class:`PIL.Image.Image`; raises :class:`ImageUnreadable`.
+
+    The pixels are kept from the first look until :meth:`release`, the digest for good.
+    """
+
+    __slots__ = ("_digest", "_image", "_load", "name")
+
+    def __init__(self, name: str, load: Callable[[], Image]) -> None:
+        self.name = name
+        self._load = load
+        self._image: Image | None = None
+        self._digest: str | None = None
+
+    def load(self) -> Image:
+        """The pixels: mode RGB, orientation applied, transparency on white. Not to be changed in place."""
+        if self._image is None:
+            self._image = self._load()
+        return self._image
+
+    def release(self) -> None:
+        """Let the pixels go; a later look opens the image again."""
+        self._image = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over size and RGB bytes: equal pixels, equal digest, whatever the file format."""
+        if self._digest is None:
+            image = self.load()
+            header = f"RGB {image.width}x{image.height}\n".encode()
+            self._digest = hashlib.sha256(header + image.tobytes()).hexdigest()
+        return self._digest
+
+    def __repr__(self) -> str:
+        return f"Picture({self.name!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class PreferencePair:
+    """A prompt, two candidate images, and which of them people preferred.
+
+    ``a`` and ``b`` are names, not positions: a pair has no presentation order of its own. For the task
+    ``edit``, ``prompt`` is the instruction and ``source`` the image to be edited. ``metadata`` holds what
+    the dataset says beside that (category, model names, votes) and is never shown to a judge.
+    ``origin`` is where the pair was read, such as ``pairs.jsonl:14``.
+    """
+
+    id: str
+    task: Task
+    prompt: str
+    a: Picture
+    b: Picture
+    label: Label
+    source: Picture | None = None
+    metadata: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    origin: str = ""
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """All images of the pair: A, B and, where there is one, the source."""
+        return (self.a, self.b) if self.source is None else (self.a, self.b, self.source)
+
+    def release(self) -> None:
+        """Let the pixels of all images go."""
+        for picture in self.pictures:
+            picture.release()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over task, prompt, the pixels of all images and the label.
+
+        Independent of file names and of the dataset's order; exchanging A and B together with the label
+        gives another digest, since the two are then called differently. Reads the images.
+        """
+        return digest(
+            {
+                "task": self.task,
+                "prompt": self.prompt,
+                "a": self.a.digest,
+                "b": self.b.digest,
+                "source": None if self.source is None else self.source.digest,
+                "label": self.label,
+            }
+        )
+
+
+class PairDataset(Protocol):
+    """A source of preference pairs that can be gone through more than once.
+
+    What a plug-in in the group ``arrkit.datasets`` returns, and what the native reader is.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name for reports: a file's path or a dataset's spec."""
+        ...
+
+    @property
+    def task(self) -> Task | None:
+        """The task of all pairs, or None where rows differ."""
+        ...
+
+    def __iter__(self) -> Iterator[PreferencePair]:
+        """The pairs, one at a time, in an order that is the same each time. Images are not opened."""
+        ...
+
+    def __len__(self) -> int:
+        """How many pairs there are."""
+        ...

@@ -1,0 +1,358 @@
+"""What a judge is: five operations on immutable requests.
+
+A judge is a frozen evaluator. It is asked to
+
+- ``compare`` two images under criteria (or without any),
+- ``score`` one image criterion by criterion,
+- ``propose`` criteria that explain a known preference,
+- ``refine`` proposed criteria after they failed to recover it,
+- ``structure`` a pool of verified criteria into dimensions.
+
+Requests are values with a digest (:func:`request_key`), so that an answer can be kept and never asked for
+twice. A judge reports trouble as an :class:`Outcome`, it does not raise: what it raises all
+the same becomes ``failed`` in :class:`~arrkit.judge.session.JudgeSession`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from arrkit.canonical import Json, digest
+from arrkit.data.pairs import Picture, PreferencePair, Task
+from arrkit.rubric.model import Dimension
+
+
+class Outcome(StrEnum):
+    """How a judge call ended. Exactly one of these, always.
+
+    ``ok`` and ``tie`` enter accuracy; with ``abstain`` they are the answers that are kept for a later run.
+    All seven enter the coverage line. An outage is never a zero, a tie or a wrong answer.
+    """
+
+    OK = "ok"
+    TIE = "tie"
+    ABSTAIN = "abstain"
+    REFUSED = "refused"
+    TRUNCATED = "truncated"
+    UNPARSED = "unparsed"
+    FAILED = "failed"
+
+    @property
+    def settled(self) -> bool:
+        """Whether the judge has spoken, so that asking again would only pay twice."""
+        return self in (Outcome.OK, Outcome.TIE, Outcome.ABSTAIN)
+
+    @property
+    def decided(self) -> bool:
+        """Whether the answer enters accuracy."""
+        return self in (Outcome.OK, Outcome.TIE)
+
+
+class Side(StrEnum):
+    """A place in one presentation: the image shown first, or the one shown second."""
+
+    FIRST = "first"
+    SECOND = "second"
+
+    @property
+    def other(self) -> Side:
+        return Side.SECOND if self is Side.FIRST else Side.FIRST
+
+
+class Order(StrEnum):
+    """The presentation of a pair: A first, or B first. It says nothing of which one people preferred."""
+
+    AB = "ab"
+    BA = "ba"
+
+
+class Answer(StrEnum):
+    """What a judge says of one criterion: which side meets it better, both alike, or it cannot tell."""
+
+    FIRST = "first"
+    SECOND = "second"
+    EQUAL = "equal"
+    CANNOT_TELL = "cannot_tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a call cost. None is "unknown", never zero. Tokens are counts; ``seconds`` is wall time."""
+
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a judge found for one criterion; ``first`` and ``second`` are scores in [0, 1], if it gives any."""
+
+    criterion: str
+    answer: Answer
+    first: float | None = None
+    second: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a judge says of one presentation of one pair.
+
+    ``preferred`` is set exactly when ``outcome`` is ok. ``detail`` says why there is no answer, for every
+    outcome but ok and tie.
+    """
+
+    outcome: Outcome
+    preferred: Side | None = None
+    findings: tuple[Finding, ...] = ()
+    rationale: str = ""
+    detail: str = ""
+    usage: Usage = Usage()
+
+    def __post_init__(self) -> None:
+        if (self.preferred is not None) != (self.outcome is Outcome.OK):
+            raise ValueError(f"a verdict with outcome {self.outcome} and preferred {self.preferred}")
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRequest:
+    """Which of two images is better? It has no field for a label.
+
+    ``dimensions`` is the rubric to judge under, empty for none. ``source`` is the image that was edited.
+    """
+
+    task: Task
+    prompt: str
+    first: Picture
+    second: Picture
+    source: Picture | None = None
+    dimensions: tuple[Dimension, ...] = ()
+
+    def content(self) -> dict[str, Json]:
+        """All that the judge is told, images by their digests. Reads the images."""
+        return {
+            "op": "compare",
+            "task": self.task,
+            "prompt": self.prompt,
+            "images": [self.first.digest, self.second.digest],
+            "source": None if self.source is None else self.source.digest,
+            "dimensions": criteria_content(self.dimensions),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """How well does one image meet each criterion?"""
+
+    task: Task
+    prompt: str
+    image: Picture
+    dimensions: tuple[Dimension, ...]
+    source: Picture | None = None
+
+    def content(self) -> dict[str, Json]:
+        """All that the judge is told, images by their digests. Reads the images."""
+        return {
+            "op": "score",
+            "task": self.task,
+            "prompt": self.prompt,
+            "images": [self.image.digest],
+            "source": None if self.source is None else self.source.digest,
+            "dimensions": criteria_content(self.dimensions),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionScore:
+    """How well one criterion is met: a probability in [0, 1], or None where the judge cannot tell."""
+
+    criterion: str
+    score: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The answer to a :class:`ScoreRequest`; ``scores`` is empty unless ``outcome`` is ok."""
+
+    outcome: Outcome
+    scores: tuple[CriterionScore, ...] = ()
+    detail: str = ""
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A criterion as a judge words it, before it has an id. ``dimension`` is a hint, or empty."""
+
+    statement: str
+    guidance: str = ""
+    dimension: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProposeRequest:
+    """Why do people prefer this image? Give at most ``count`` criteria that tell the two apart.
+
+    Beside :class:`RefineRequest` the only request that carries a known preference.
+    """
+
+    task: Task
+    prompt: str
+    first: Picture
+    second: Picture
+    preferred: Side
+    count: int
+    source: Picture | None = None
+
+    def content(self) -> dict[str, Json]:
+        """All that the judge is told, images by their digests. Reads the images."""
+        return {
+            "op": "propose",
+            "task": self.task,
+            "prompt": self.prompt,
+            "images": [self.first.digest, self.second.digest],
+            "source": None if self.source is None else self.source.digest,
+            "preferred": self.preferred,
+            "count": self.count,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RefineRequest:
+    """These criteria, given to ``proposed``, failed to recover the preference: give better ones."""
+
+    proposed: ProposeRequest
+    drafts: tuple[Draft, ...]
+    critique: str
+
+    def content(self) -> dict[str, Json]:
+        """All that the judge is told, images by their digests. Reads the images."""
+        return {
+            **self.proposed.content(),
+            "op": "refine",
+            "drafts": [asdict(draft) for draft in self.drafts],
+            "critique": self.critique,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The answer to ``propose`` and ``refine``; ``drafts`` is empty unless ``outcome`` is ok."""
+
+    outcome: Outcome
+    drafts: tuple[Draft, ...] = ()
+    detail: str = ""
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class StructureRequest:
+    """Group these verified criteria into at most ``max_dimensions`` dimensions, folding duplicates."""
+
+    task: Task
+    pool: tuple[Draft, ...]
+    max_dimensions: int
+
+    def content(self) -> dict[str, Json]:
+        """All that the judge is told."""
+        return {
+            "op": "structure",
+            "task": self.task,
+            "pool": [asdict(draft) for draft in self.pool],
+            "max_dimensions": self.max_dimensions,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StructuredCriterion:
+    """A criterion of the structured rubric; ``members`` are indices into the request's pool, at least one."""
+
+    statement: str
+    members: tuple[int, ...]
+    guidance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StructuredDimension:
+    """A dimension of the structured rubric."""
+
+    name: str
+    criteria: tuple[StructuredCriterion, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """The answer to a :class:`StructureRequest`; ``dimensions`` is empty unless ``outcome`` is ok.
+
+    Every index of the pool stands in at most one criterion; an index that stands in none was dropped.
+    """
+
+    outcome: Outcome
+    dimensions: tuple[StructuredDimension, ...] = ()
+    detail: str = ""
+    usage: Usage = Usage()
+
+
+Request = CompareRequest | ScoreRequest | ProposeRequest | RefineRequest | StructureRequest
+Response = Verdict | Scores | Proposal | Structure
+
+
+class Judge(Protocol):
+    """A frozen evaluator. Safe for concurrent calls from one event loop."""
+
+    @property
+    def name(self) -> str:
+        """The canonical spec, without secrets: two judges of one name answer alike."""
+        ...
+
+    async def compare(self, request: CompareRequest) -> Verdict: ...
+
+    async def score(self, request: ScoreRequest) -> Scores: ...
+
+    async def propose(self, request: ProposeRequest) -> Proposal: ...
+
+    async def refine(self, request: RefineRequest) -> Proposal: ...
+
+    async def structure(self, request: StructureRequest) -> Structure: ...
+
+    async def aclose(self) -> None:
+        """Let go of connections. Called once, after the last request."""
+        ...
+
+
+def compare_request(pair: PreferencePair, order: Order, dimensions: tuple[Dimension, ...]) -> CompareRequest:
+    """The request that shows ``pair`` in ``order``. The label does not enter it."""
+    first, second = (pair.a, pair.b) if order is Order.AB else (pair.b, pair.a)
+    return CompareRequest(pair.task, pair.prompt, first, second, pair.source, dimensions)
+
+
+def criteria_content(dimensions: tuple[Dimension, ...]) -> Json:
+    """What a judge is told of a rubric: names, statements, guidance and weights, not where they came from."""
+    return [
+        {
+            "name": dimension.name,
+            "description": dimension.description,
+            "criteria": [
+                {
+                    "id": criterion.id,
+                    "statement": criterion.statement,
+                    "weight": criterion.weight,
+                    "guidance": criterion.guidance,
+                }
+                for criterion in dimension.criteria
+            ],
+        }
+        for dimension in dimensions
+    ]
+
+
+def request_key(judge: str, request: Request) -> str:
+    """SHA-256 over the judge's name and all that it is told: what an answer is kept under."""
+    return digest({"judge": judge, "request": request.content()})
