@@ -1,1 +1,1 @@
-"""Plug-ins: judges, policies, datasets and benchmarks, arrkit's own and third parties', found by entry point."""
+"""Plug-ins: judges, policies, datasets and benchmarks, ours and third parties', found by entry point."""

@@ -90,7 +90,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a judge found for one criterion; ``first`` and ``second`` are scores in [0, 1], if it gives any."""
+    """What a judge found for one criterion; ``first`` and ``second`` are scores in [0, 1] or None."""
 
     criterion: str
     answer: Answer
