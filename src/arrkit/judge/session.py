@@ -1,0 +1,127 @@
+"""One run's dealings with one judge: never ask twice, never too many at once, never raise for one answer.
+
+Every command that asks a judge asks through a :class:`JudgeSession`. What the run's journal already holds is
+answered from there; the rest is asked, retried where the judge failed, and written down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from arrkit.canonical import Json
+from arrkit.data.pairs import ImageUnreadable
+from arrkit.errors import ArrkitError
+from arrkit.judge.protocol import (
+    CompareRequest,
+    Judge,
+    Outcome,
+    Proposal,
+    ProposeRequest,
+    RefineRequest,
+    ScoreRequest,
+    Scores,
+    Structure,
+    StructureRequest,
+    Verdict,
+    request_key,
+)
+from arrkit.runs.journal import Journal
+from arrkit.serial import from_json, to_json
+
+R = TypeVar("R", Verdict, Scores, Proposal, Structure)
+Q = TypeVar("Q", CompareRequest, ScoreRequest, ProposeRequest, RefineRequest, StructureRequest)
+
+RETRY_SECONDS = 0.1
+"""The wait before the first retry of a failed call; it doubles each time."""
+
+
+class JudgeSession:
+    """A judge behind a journal, a bound on concurrency and a retry.
+
+    Args:
+        judge: who is asked.
+        journal: where answers are kept, or None to keep none.
+        concurrency: how many requests may be under way at once.
+        retries: how often a call that ended as ``failed`` is asked again before that is its answer.
+
+    ``asked`` and ``replayed`` count calls; ``outcomes`` counts the endings of both.
+    """
+
+    def __init__(
+        self, judge: Judge, journal: Journal | None = None, *, concurrency: int = 8, retries: int = 2
+    ) -> None:
+        self.judge = judge
+        self.asked = 0
+        self.replayed = 0
+        self.outcomes: Counter[Outcome] = Counter()
+        self._journal = journal
+        self._slots = asyncio.Semaphore(concurrency)
+        self._retries = retries
+
+    async def compare(self, request: CompareRequest, **about: Json) -> Verdict:
+        """Which image is better. ``about`` goes to the journal for people who read it, not to the judge."""
+        return await self._answer("compare", self.judge.compare, request, Verdict, about)
+
+    async def score(self, request: ScoreRequest, **about: Json) -> Scores:
+        """How well one image meets each criterion."""
+        return await self._answer("score", self.judge.score, request, Scores, about)
+
+    async def propose(self, request: ProposeRequest, **about: Json) -> Proposal:
+        """Criteria that explain a preference."""
+        return await self._answer("propose", self.judge.propose, request, Proposal, about)
+
+    async def refine(self, request: RefineRequest, **about: Json) -> Proposal:
+        """Better criteria, after these failed."""
+        return await self._answer("refine", self.judge.refine, request, Proposal, about)
+
+    async def structure(self, request: StructureRequest, **about: Json) -> Structure:
+        """A pool of criteria, grouped and folded."""
+        return await self._answer("structure", self.judge.structure, request, Structure, about)
+
+    async def _answer(
+        self,
+        operation: str,
+        ask: Callable[[Q], Awaitable[R]],
+        request: Q,
+        kind: type[R],
+        about: Mapping[str, Json],
+    ) -> R:
+        key = request_key(self.judge.name, request)
+        kept = self._kept(key, kind)
+        if kept is not None:
+            self.replayed += 1
+            self.outcomes[kept.outcome] += 1
+            return kept
+        async with self._slots:
+            response = await self._ask(ask, request, kind)
+        self.asked += 1
+        self.outcomes[response.outcome] += 1
+        if self._journal is not None:
+            self._journal.append({"key": key, "op": operation, **about, "response": to_json(response)})
+        return response
+
+    def _kept(self, key: str, kind: type[R]) -> R | None:
+        record = None if self._journal is None else self._journal.get(key)
+        if record is None:
+            return None
+        response = from_json(kind, record["response"])
+        return response if response.outcome.settled else None
+
+    async def _ask(self, ask: Callable[[Q], Awaitable[R]], request: Q, kind: type[R]) -> R:
+        response = kind(Outcome.FAILED, detail="not asked")
+        for attempt in range(self._retries + 1):
+            if attempt:
+                await asyncio.sleep(RETRY_SECONDS * 2 ** (attempt - 1))
+            try:
+                response = await ask(request)
+            except (ArrkitError, ImageUnreadable):
+                raise
+            except Exception as error:
+                # A judge reports trouble as an outcome; one that raises all the same spoils this call only.
+                response = kind(Outcome.FAILED, detail=f"{type(error).__name__}: {error}")
+            if response.outcome is not Outcome.FAILED:
+                break
+        return response
