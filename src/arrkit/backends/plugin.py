@@ -46,7 +46,7 @@ class Plugin:
     ``modules`` are import names that must be present, ``extra`` the extra of arrkit (or the package) that
     brings them, such as ``arrkit[rpo]``. ``keys`` are environment variables of which one must be set.
     ``model`` says whether a spec must name a model: a default name, ``None`` for "no models", or ``""`` for
-    "must be named".
+    "must be named". ``example`` is a whole spec, shown to someone who left the model out.
     """
 
     summary: str
@@ -56,6 +56,7 @@ class Plugin:
     extra: str = ""
     keys: tuple[str, ...] = ()
     model: str | None = None
+    example: str = ""
     tasks: tuple[Task, ...] = (Task.T2I, Task.EDIT)
 
 
