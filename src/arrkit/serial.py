@@ -1,7 +1,7 @@
 """Between frozen dataclasses and JSON, by their type hints: one pair of functions for every value type.
 
 Covers what arrkit's values are made of: dataclasses, enums, tuples, string-keyed mappings, optional values
-and plain scalars. A field that equals its default is left out, so files stay short and old readers stay happy.
+and plain scalars. A field that equals its default is left out, which keeps files short.
 """
 
 from __future__ import annotations
