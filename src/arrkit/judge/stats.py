@@ -63,7 +63,7 @@ def mcnemar_exact(b: int, c: int) -> float:
         raise ValueError(f"discordant counts {b} and {c}")
     if b + c == 0:
         return 1.0
-    from scipy.special import bdtr  # heavy, and not every command needs it
+    from scipy.special import bdtr
 
     return min(1.0, 2.0 * float(bdtr(float(min(b, c)), b + c, 0.5)))
 
@@ -79,8 +79,9 @@ def kappas(tables: Floats) -> Floats:
     observed = np.trace(shares, axis1=-2, axis2=-1)
     expected = (shares.sum(axis=-1) * shares.sum(axis=-2)).sum(axis=-1)
     room = 1.0 - expected
-    values: Floats = np.divide(observed - expected, room, out=np.full_like(room, np.nan), where=room >
-    EPSILON) return values
+    nowhere = np.full_like(room, np.nan)
+    values: Floats = np.divide(observed - expected, room, out=nowhere, where=room > EPSILON)
+    return values
 
 
 def cohens_kappa(table: ArrayLike) -> float | None:
@@ -114,7 +115,7 @@ def resample(counts: ArrayLike, resamples: int = RESAMPLES, seed: int = 0) -> Fl
 
 
 def percentiles(values: Floats) -> tuple[float, float]:
-    """The 2.5 % and 97.5 % quantiles of bootstrap ``values``; NaN, a resample without a value, is left out."""
+    """The 2.5 % and 97.5 % quantiles of bootstrap ``values``, leaving NaN out."""
     finite = values[np.isfinite(values)]
     if not finite.size:
         raise ValueError("the statistic exists in no resample")

@@ -54,8 +54,7 @@ def accuracy_rule(tie_credit: float = TIE_CREDIT) -> str:
     """How accuracy is counted, in one sentence for a caption."""
     return (
         f"A judge's tie earns {tie_credit:g}; pairs that people call a tie and answers that decide nothing "
-        "are left out; a pair shown in both orders counts once, with the mean of its two scores; n counts
-        pairs."
+        "are left out; a pair shown in both orders counts once, with its mean score; n counts pairs."
     )
 
 
