@@ -200,7 +200,8 @@ def _listing(group: Group, entry: EntryPoint, entries: Sequence[EntryPoint]) -> 
     try:
         record = _load_record(group, entry)
     except _BrokenPlugin as error:
-        mend = f'python -c "import {entry.module}" shows where. pip uninstall {base.distribution} removes it.'
+        remove = "" if _is_own(entry) else f" pip uninstall {base.distribution} removes it."
+        mend = f'python -c "import {entry.module}" shows where.{remove}'
         return replace(base, status=Status.BROKEN, reason=str(error), mend=mend)
     base = replace(base, record=record)
     if missing := _missing_modules(record):
@@ -229,7 +230,7 @@ def _load_record(group: Group, entry: EntryPoint) -> Plugin:
         raise _BrokenPlugin(one_line(error)) from error
     kind = KINDS[group]
     if not isinstance(record, kind.record):
-        raise _BrokenPlugin(f"{entry.value} is a {type(record).__name__}, not a {kind.record.__name__}")
+        raise _BrokenPlugin(f"{entry.value} is of type {type(record).__name__}, not {kind.record.__name__}")
     module, _, name = record.factory.partition(":")
     if not module or not name:
         raise _BrokenPlugin(f'its factory "{record.factory}" is not written as "module:callable"')
