@@ -1,7 +1,7 @@
 """The one door through which judges, policies, datasets and benchmarks come in.
 
-``make_judge("shapes?noise=0.3")`` reads the spec, finds the plug-in (:mod:`arrkit.backends.listing`), turns its
-options into values, checks that what it needs is there, and only then imports and calls its factory.
+``make_judge("shapes?noise=0.3")`` reads the spec, finds the plug-in (:mod:`arrkit.backends.listing`), turns
+its options into values, checks that what it needs is there, and only then imports and calls its factory.
 """
 
 from __future__ import annotations
