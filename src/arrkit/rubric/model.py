@@ -14,6 +14,9 @@ from arrkit.data.pairs import Task
 
 SCHEMA_VERSION = 1
 
+SHORT_DIGEST = 16
+"""How many characters of a pair's digest ``Provenance.build_pairs`` keeps: enough to know a pair again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
