@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -155,3 +155,21 @@ class PairDataset(Protocol):
     def __len__(self) -> int:
         """How many pairs there are."""
         ...
+
+
+def dataset_digest(pairs: Iterable[PreferencePair]) -> str:
+    """SHA-256 over the digests of all pairs in their order. Reads every image, and lets it go again.
+
+    A pair with an unreadable image counts by its id, so that a dataset with a missing file has a digest too,
+    and another one once the file is there.
+    """
+    total = hashlib.sha256()
+    for pair in pairs:
+        try:
+            line = f"pair {pair.digest}\n"
+        except ImageUnreadable:
+            line = f"unreadable {digest(pair.id)}\n"
+        finally:
+            pair.release()
+        total.update(line.encode())
+    return total.hexdigest()
