@@ -63,9 +63,11 @@ def mcnemar_exact(b: int, c: int) -> float:
         raise ValueError(f"discordant counts {b} and {c}")
     if b + c == 0:
         return 1.0
-    from scipy.special import bdtr
-
-    return min(1.0, 2.0 * float(bdtr(float(min(b, c)), b + c, 0.5)))
+    n, tail = b + c, np.arange(min(b, c) + 1, dtype=np.float64)
+    # log C(n, k) as a running sum of log((n - k + 1) / k), since the coefficients overflow from n = 1030.
+    logs = np.cumsum(np.log((n - tail[1:] + 1) / tail[1:]))
+    logs = np.concatenate(([0.0], logs)) - n * math.log(2)
+    return min(1.0, 2.0 * float(np.exp(logs).sum()))
 
 
 def kappas(tables: Floats) -> Floats:
