@@ -7,6 +7,9 @@ import json
 
 import pytest
 
+# One installation serves all: the tests of a group run in one process.
+pytestmark = pytest.mark.xdist_group("example")
+
 LIST = """
 import json
 from arrkit.backends.registry import list_plugins
