@@ -128,7 +128,8 @@ def _validator() -> Draft202012Validator:
             yield ValidationError(f"{value!r} does not match {expression!r}")
 
     schema = json.loads(resource_text("schemas", f"rubric.v{SCHEMA_VERSION}.schema.json"))
-    return cast("Draft202012Validator", validators.extend(Draft202012Validator, {"pattern": pattern})(schema))
+    extend: Any = validators.extend
+    return cast("Draft202012Validator", extend(Draft202012Validator, {"pattern": pattern})(schema))
 
 
 def _schema_problems(document: Document, where: _Places, sealed: bool) -> list[Problem]:
@@ -149,7 +150,7 @@ def _in_order(problem: Problem) -> int:
 def _from_schema(
     error: ValidationError, pointer: Pointer, where: _Places
 ) -> Iterator[tuple[Pointer, Problem]]:
-    instance = error.instance
+    instance: Any = error.instance
     rule = error.validator
     expected: Any = error.validator_value
     schema = cast(Mapping[str, Any], error.schema)

@@ -32,7 +32,7 @@ def find_rubric(path_or_name: str | Path) -> RubricText:
     """
     given, path = str(path_or_name), Path(path_or_name)
     if path.is_file():
-        return RubricText(given, _read(path), shipped=False)
+        return RubricText(given, read_text(path), shipped=False)
     names = shipped_names()
     if given in names:
         return RubricText(f"rubrics/{given}.json", resource_text("rubrics", f"{given}.json"), shipped=True)
@@ -44,7 +44,8 @@ def find_rubric(path_or_name: str | Path) -> RubricText:
     )
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a file a user named. Raises :class:`InputError` where it cannot be read or is not UTF-8."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -7,7 +7,8 @@ reading, checking and sealing files is :mod:`arrkit.rubric.files`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from arrkit.data.pairs import Task
@@ -150,3 +151,18 @@ def slug(text: str, *, most: int = 48) -> str:
     """An id made of ``text``: lower case, words joined by hyphens, at most ``most`` characters."""
     words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     return words[:most].rstrip("-") or "criterion"
+
+
+def unique_slug(text: str, taken: Container[str]) -> str:
+    """The :func:`slug` of ``text``, with the first number from 2 on that makes it differ from ``taken``."""
+    wanted = candidate = slug(text)
+    number = 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{wanted}-{number}"
+    return candidate
+
+
+def normalised(statement: str) -> str:
+    """A statement without case, spacing and closing punctuation, for telling whether two are the same."""
+    return " ".join(unicodedata.normalize("NFKC", statement).casefold().split()).rstrip(" .;!")
