@@ -1,4 +1,4 @@
-"""The still parts of a report page as HTML: facts, tables, interval plots, rubrics. They work without scripts."""
+"""The still parts of a report page as HTML: facts, tables, interval plots, rubrics. They need no script."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _interval(rate: RateLike, kind: ColumnKind) -> str:
         value, bar = f"{points(rate.value)} pts", strip(rate, -1.0, 1.0, 0.0)
     else:
         value, bar = number(float(rate.value)), ""
-    return f'<span class="rate"><span class="num">{value}</span>{bar}{_ends(rate, kind)}</span>'
+    return f'<span class="interval"><span class="num">{value}</span>{bar}{_ends(rate, kind)}</span>'
 
 
 def _ends(rate: RateLike, kind: ColumnKind) -> str:
@@ -154,7 +154,10 @@ def chart(content: Chart) -> str:
         f"<dd>{strip(row.rate, low, high, content.reference, muted=row.muted)}{_reading(row.rate)}</dd>"
         for row in content.rows
     )
-    ticks = "".join(f"<span>{100 * (low + (high - low) * step / 4):.0f}{THIN}%</span>" for step in range(5))
+    ticks = "".join(
+        f'<span style="left:{25 * step}%">{100 * (low + (high - low) * step / 4):.0f}{THIN}%</span>'
+        for step in range(5)
+    )
     reference = ""
     if content.reference is not None:
         words = f"{content.reference_label} ({percent(content.reference)})".strip()
@@ -182,9 +185,9 @@ def rubric(content: RubricView, *, opened: bool) -> str:
     count = sum(len(dimension.criteria) for dimension in content.dimensions)
     about = f'<p class="about">{text(content.description)}</p>' if content.description else ""
     meta = f"v{content.version} · {content.task} · {count} {'criterion' if count == 1 else 'criteria'}"
+    head = f'<span class="name">{text(content.name)}</span> <span class="meta">{text(meta)}</span>'
     return (
-        f'<details class="rubric"{" open" if opened else ""}><summary><span class="name">{text(content.name)}</span>'
-        f' <span class="meta">{text(meta)}</span></summary>{about}{body}'
+        f'<details class="rubric"{" open" if opened else ""}><summary>{head}</summary>{about}{body}'
         f'<p class="digest">SHA-256 <code>{escape(content.digest)}</code></p></details>'
     )
 

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 import re
+from html import escape
 from importlib import resources
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def render_page(page: Page) -> str:
     """The report as HTML. ``ValueError`` where an image is not a WebP, PNG or JPEG file."""
     script = _asset("page.js")
     slots = {
-        "title": markup.escape(page.title),
+        "title": escape(page.title),
         "policy": _policy(script),
         "style": _asset("page.css"),
         "script": script,
@@ -99,7 +100,7 @@ def render_page(page: Page) -> str:
 
 
 def embed(value: Json) -> str:
-    """JSON that can stand inside a ``<script>`` element: nothing in it ends the element or opens a comment."""
+    """JSON that can stand inside a ``<script>`` element: nothing in it can end that element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -160,8 +161,8 @@ def _pairs(page: Page) -> str:
         held = f'<p class="note">This page holds {len(page.pairs):,} of the run\'s {total:,} pairs.</p>'
     return (
         f'<section id="pairs" aria-label="Pairs"><h2>Pairs</h2>{held}'
-        f"<noscript><p>The {len(page.pairs):,} pairs are listed here where scripts may run. Everything above is "
-        'complete without them.</p></noscript><div id="browser"></div></section>'
+        f"<noscript><p>The {len(page.pairs):,} pairs are listed here where scripts may run. "
+        'Everything above is complete without them.</p></noscript><div id="browser"></div></section>'
     )
 
 

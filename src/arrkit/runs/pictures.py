@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 QUALITY = 82
-# Flat drawings of 96 px take about 2.4 kB without loss and 0.7 kB with it, noisy ones 8 kB: the limit keeps the
-# drawings exact, and 200 pairs of three such images within 3 MB of base64.
+# Flat drawings of 96 px take about 2.4 kB without loss and 0.7 kB with it, noisy ones 8 kB: the limit keeps
+# the drawings exact, and 200 pairs of three such images within 3 MB of base64.
 LOSSLESS_BYTES = 3_500
 
 

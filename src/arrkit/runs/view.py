@@ -44,7 +44,8 @@ class ColumnKind(StrEnum):
 
     ``rate`` takes shares in [0, 1] and draws per cent with a bar; ``difference`` takes differences of shares
     in [-1, 1] and draws signed percentage points with a bar around zero; ``number`` takes plain numbers, or a
-    :class:`RateLike` on a scale of its own (a kappa), drawn without a bar. A bare float is drawn without interval.
+    :class:`RateLike` on a scale of its own (a kappa), drawn without a bar. A bare float is drawn without
+    interval.
     """
 
     TEXT = "text"
@@ -170,7 +171,7 @@ class FindingView:
 class Judgment:
     """One verdict: under which rubric, in which order, how it ended.
 
-    ``order`` is a column's text such as ``A first``. ``outcome`` is one of the seven outcomes of a judge call.
+    ``order`` is a column's text such as ``A first``. ``outcome`` is an outcome of a judge call.
     ``preferred`` is ``A``, ``B``, ``tie`` or empty; ``right`` is None where it cannot be right or wrong (no
     answer, or people saw a tie). ``detail`` says why there is no answer.
     """
@@ -225,8 +226,8 @@ def flags_of(judgments: Iterable[Judgment]) -> frozenset[Flag]:
 class PairCard:
     """One preference pair with all that was judged of it.
 
-    ``label`` is ``A``, ``B`` or ``tie``. ``category`` feeds a filter; so does ``state``, a word of the command's
-    own (a build says ``refined`` or ``discarded``). ``notes`` are sentences shown on the card.
+    ``label`` is ``A``, ``B`` or ``tie``. ``category`` feeds a filter; so does ``state``, a word of the
+    command's own (a build says ``refined`` or ``discarded``). ``notes`` are sentences shown on the card.
     """
 
     id: str
@@ -244,7 +245,7 @@ class PairCard:
         return tuple(dict.fromkeys(judgment.rubric for judgment in self.judgments))
 
     def flags(self, rubric: str | None = None) -> frozenset[Flag]:
-        """The flags under one rubric; without one, of all: any is enough for a flag, but right means all right."""
+        """The flags under one rubric. Without one: a flag under any rubric counts, but right means all."""
         if rubric is not None:
             return flags_of(judgment for judgment in self.judgments if judgment.rubric == rubric)
         each = [self.flags(name) for name in self.rubrics()]
@@ -257,8 +258,8 @@ class Page:
     """A whole report.
 
     ``command`` is how it was made (``judge bias``), ``summary`` the verdict in a sentence or two, ``facts``
-    short label-and-value pairs for the head. ``pairs`` are the pairs shown, ``pairs_total`` how many the run has
-    (0 means: all are shown). ``generated_at`` is ISO 8601.
+    short label-and-value pairs for the head. ``pairs`` are the pairs shown, ``pairs_total`` how many the run
+    has (0 means: all are shown). ``generated_at`` is ISO 8601.
     """
 
     title: str
