@@ -13,8 +13,8 @@ from arrkit.rubric.model import Rubric
 async def fold_with_judge(rubric: Rubric, judge: Judge) -> Rubric:
     """Ask ``judge`` which criteria say the same, and fold those; provenance names it as the generator.
 
-    What the judge groups alone, rewords or leaves out stays as it was, and so do the dimensions: a merge loses
-    nothing but repetition. Raises :class:`RunError` where the judge gives no answer or none that fits.
+    What the judge groups alone, rewords or leaves out stays as it was, and so do the dimensions: a merge
+    loses nothing but repetition. Raises :class:`RunError` where the judge gives no answer or none that fits.
     """
     criteria = tuple(rubric.criteria())
     homes = {entry.id: dimension.name for dimension in rubric.dimensions for entry in dimension.criteria}

@@ -91,8 +91,8 @@ def _words(text: str) -> frozenset[str]:
 
 _EMPTY_WORDS = _words(
     """
-    a an the this that it its is are be been being was were has have must should shall will can of in on to for
-    from with by as and or not no any all every each more most very really quite rather than overall image
+    a an the this that it its is are be been being was were has have must should shall will can of in on to
+    for from with by as and or not no any all every each more most very really quite rather than overall image
     images picture pictures photo photos result results output outputs edit edited generated one there which
     what when where how prompt user people viewer someone would make makes made get gets aspect aspects way
     ways term terms respect sense general generally

@@ -15,7 +15,6 @@ tip. Ids, weights, source pairs, provenance and metrics have no place in the for
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
@@ -39,7 +38,7 @@ _CHECK = re.compile(r"(?:check|how to check)\s*[:：](?P<rest>.*)", re.IGNORECAS
 
 
 def export_text(rubric: Rubric) -> str:
-    """The rubric in Theme/Tip form. White space inside a name, statement or guidance becomes single spaces."""
+    """The rubric in Theme/Tip form. White space within a name, statement or guidance becomes one space."""
     blocks = []
     for number, dimension in enumerate(rubric.dimensions, start=1):
         lines = [f"Rubric {number}:", f"Theme: {_line(dimension.name)}"]
@@ -179,8 +178,4 @@ def _claim(words: str, taken: set[str]) -> str:
 
 
 def _line(*parts: str) -> str:
-    return " ".join(_pieces(parts))
-
-
-def _pieces(parts: Iterable[str]) -> Iterable[str]:
-    return (word for part in parts for word in part.split())
+    return " ".join(" ".join(parts).split())
