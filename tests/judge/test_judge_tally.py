@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from arrkit.data.pairs import Label
 from arrkit.judge.protocol import Order, Outcome, Side, Verdict
+from arrkit.judge.stats import wilson, wilson_bounds
 from arrkit.judge.tally import JudgeStats, PairedTally, Tally, accuracy_rule, chosen
 from arrkit.serial import from_json, to_json
 
@@ -193,6 +194,7 @@ def test_an_outage_is_neither_a_tie_nor_wrong():
     assert stats.both_right is None
     assert stats.consistency is None
     assert (stats.coverage.value, stats.coverage.n) == (pytest.approx(2 / 6), 3)
+    assert (stats.coverage.low, stats.coverage.high) == wilson_bounds(2 / 6, 3)
 
 
 def test_the_rules_on_a_small_sample_worked_by_hand():
@@ -257,6 +259,14 @@ def test_random_orders_measure_forward_and_reverse_on_different_pairs():
     width = stats.accuracy.high - stats.accuracy.low
     assert stats.mean.high - stats.mean.low == pytest.approx(width, rel=0.01)
     assert stats.consistency is None
+
+
+def test_a_gap_without_spread_is_no_surer_than_its_smaller_side():
+    reverse_rare = [(Label.A, FIRST, None)] * 500 + [(Label.A, None, SECOND)] * 5
+    gap = tallied(reverse_rare).stats(resamples=2000).gap
+    assert gap.value == 0
+    assert gap.high == pytest.approx(wilson(0, 5).high)
+    assert gap.low == pytest.approx(-gap.high)
 
 
 def test_the_gap_is_measured_within_pairs():
