@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -46,6 +45,8 @@ def write_atomic(path: Path, text: str) -> None:
 
     Parent folders are made. Raises :class:`InputError` where the folder cannot be written.
     """
+    import tempfile  # not at the top: it would cost every --help 5 ms
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")

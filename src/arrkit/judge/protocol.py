@@ -68,6 +68,19 @@ class Order(StrEnum):
     BA = "ba"
 
 
+class Orders(StrEnum):
+    """In which presentations each pair is shown.
+
+    ``forward`` puts the image that people preferred first, ``reverse`` second, ``both`` shows each pair
+    twice, ``random`` draws one presentation from the seed. Ties count as if A were preferred.
+    """
+
+    FORWARD = "forward"
+    REVERSE = "reverse"
+    BOTH = "both"
+    RANDOM = "random"
+
+
 class Answer(StrEnum):
     """What a judge says of one criterion: which side meets it better, both alike, or it cannot tell."""
 

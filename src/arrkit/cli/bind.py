@@ -1,0 +1,209 @@
+"""From an options dataclass to a Typer command.
+
+Every command gets its options from the command line, else the environment (``ARRKIT_*``), else the config
+file, else the dataclass's defaults, and four more: ``--json``, ``--config``, ``--show-config``, ``--debug``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+import typer
+
+from arrkit.cli import settings
+from arrkit.errors import ArrkitError
+from arrkit.options import Declared, declared
+
+Options = TypeVar("Options")
+OUTPUT = "Output"
+
+COMMANDS: dict[str, type] = {}
+"""Every bound command's options, by its full name such as ``judge eval``; what a config file may hold."""
+
+
+def bind(
+    app: typer.Typer, group: str, name: str, options: type[Options], *, example: str
+) -> Callable[[Callable[[Options, bool], int | None]], Callable[[Options, bool], int | None]]:
+    """Make a function a command: it gets the options and whether ``--json`` was asked for.
+
+    The function's docstring is the help, ``example`` one real command line at its end. It returns the exit
+    status; None is 0.
+    """
+    full = f"{group} {name}".strip()
+    COMMANDS[full] = options
+
+    def decorate(run: Callable[[Options, bool], int | None]) -> Callable[[Options, bool], int | None]:
+        def command(ctx: typer.Context, **values: Any) -> None:
+            as_json, debug = bool(values.pop("json")), bool(values.pop("debug"))
+            show = bool(values.pop("show_config"))
+            values.pop("config")
+            if show:
+                settings.show(ctx, options, as_json=as_json)
+                return
+            raise typer.Exit(_guarded(run, _typed(options, values), as_json, debug))
+
+        parameters = [
+            inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        ]
+        parameters += [_parameter(each) for each in declared(options)]
+        parameters += _common(full)
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        command.__name__ = name
+        app.command(name, help=inspect.getdoc(run), epilog=f"Example: {example}", context_settings=_CONTEXT)(
+            command
+        )
+        return run
+
+    return decorate
+
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def _parameter(each: Declared) -> inspect.Parameter:
+    kind, default = _typer_type(each.type), each.default
+    required = default is dataclasses.MISSING
+    if isinstance(default, tuple):
+        default = list(default)
+    settings_of: dict[str, Any] = {
+        "help": each.opt.help,
+        "metavar": each.opt.metavar or None,
+        "min": _bound(each.opt.low, each.type),
+        "max": _bound(each.opt.high, each.type),
+        "rich_help_panel": each.opt.panel or None,
+    }
+    info: Any
+    if each.opt.argument:
+        settings_of["metavar"] = None  # Typer would repeat it beside the name
+        info = typer.Argument(**settings_of, show_default=False)
+    else:
+        decls = [each.flag]
+        if each.type is bool:
+            decls = [f"{each.flag}/--no-{each.flag.removeprefix('--')}"] if default is True else [each.flag]
+        hide = default is False or default in (None, "", [])
+        info = typer.Option(
+            *decls, **settings_of, envvar=each.variable, show_envvar=False, show_default=not hide
+        )
+    return inspect.Parameter(
+        each.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if required else default,
+        annotation=Annotated[kind, info],
+    )
+
+
+def _common(full: str) -> list[inspect.Parameter]:
+    def load(ctx: typer.Context, value: Path | None) -> Path | None:
+        try:
+            ctx.default_map = settings.read_config(value, full, COMMANDS)
+        except ArrkitError as error:
+            _complain(error)
+            raise typer.Exit(error.exit_code) from None
+        return value
+
+    offers = {
+        "json": (
+            bool,
+            False,
+            typer.Option("--json", help="print data only, as JSON", rich_help_panel=OUTPUT),
+        ),
+        "config": (
+            Path | None,
+            None,
+            typer.Option(
+                "--config",
+                help="config file [arrkit.toml, if present]",
+                metavar="FILE",
+                is_eager=True,
+                callback=load,
+                envvar="ARRKIT_CONFIG",
+                show_envvar=False,
+                rich_help_panel=OUTPUT,
+            ),
+        ),
+        "show_config": (
+            bool,
+            False,
+            typer.Option(
+                "--show-config", help="print the options and where each came from", rich_help_panel=OUTPUT
+            ),
+        ),
+        "debug": (
+            bool,
+            False,
+            typer.Option(
+                "--debug",
+                help="show tracebacks",
+                envvar="ARRKIT_DEBUG",
+                show_envvar=False,
+                rich_help_panel=OUTPUT,
+            ),
+        ),
+    }
+    return [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
+        )
+        for name, (kind, default, info) in offers.items()
+    ]
+
+
+def _typer_type(kind: Any) -> Any:
+    if get_origin(kind) is tuple:
+        return list[get_args(kind)[0]]  # type: ignore[misc]
+    return kind
+
+
+def _bound(value: float | None, kind: Any) -> float | int | None:
+    names = get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    return int(value) if value is not None and int in names else value
+
+
+def _typed(options: type[Options], values: dict[str, Any]) -> Options:
+    for each in declared(options):
+        if get_origin(each.type) is tuple:
+            values[each.name] = tuple(values[each.name] or ())
+    return options(**values)
+
+
+def _guarded(run: Callable[[Options, bool], int | None], options: Options, as_json: bool, debug: bool) -> int:
+    try:
+        return run(options, as_json) or 0
+    except ArrkitError as error:
+        if debug:
+            raise
+        _complain(error)
+        return error.exit_code
+    except KeyboardInterrupt as interrupt:
+        notes = getattr(interrupt, "__notes__", [])
+        _say("\n".join(["Interrupted.", *notes]))
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone; a second error at the interpreter's exit would be noise.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        _say(
+            f"arrkit met an error of its own: {type(error).__name__}: {error}\n"
+            "  Run again with --debug for the traceback, and report it."
+        )
+        return 1
+
+
+def _complain(error: ArrkitError) -> None:
+    notes = getattr(error, "__notes__", [])
+    _say("\n".join([error.render(), *notes]))
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

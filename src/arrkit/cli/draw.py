@@ -1,0 +1,204 @@
+"""Rates, tables and consoles, as the commands draw them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from arrkit.serial import to_json
+
+if TYPE_CHECKING:
+    from arrkit.judge.report import JudgeReport
+    from arrkit.rubric.diff import RubricDiff
+    from arrkit.rubric.model import Rate, Rubric
+
+
+def console() -> Console:
+    """Standard output, for data that people read. Without a terminal it is as wide as its content needs."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
+    return Console(width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def messages() -> Console:
+    """Standard error, for progress and remarks."""
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON on standard output, every field included."""
+    sys.stdout.write(json.dumps(to_json(value, defaults=True), indent=2, ensure_ascii=False) + "\n")
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", left: int = 1) -> Table:
+    """A plain table; the first ``left`` columns are left-aligned, the others right."""
+    drawn = Table(
+        title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for index, header in enumerate(headers):
+        drawn.add_column(header, justify="left" if index < left else "right", no_wrap=index < 1)
+    for row in rows:
+        drawn.add_row(*row)
+    return drawn
+
+
+def percent(rate: Rate | None) -> str:
+    """``83.1 [79.0, 86.6]`` in per cent, or a dash."""
+    return "–" if rate is None else f"{rate.value * 100:.1f} [{rate.low * 100:.1f}, {rate.high * 100:.1f}]"
+
+
+def points(rate: Rate | None) -> str:
+    """``+12.4 [8.1, 16.9]`` in percentage points, or a dash."""
+    if rate is None:
+        return "–"
+    return f"{rate.value * 100:+.1f} [{rate.low * 100:+.1f}, {rate.high * 100:+.1f}]"
+
+
+def number(rate: Rate | None) -> str:
+    """``0.61 [0.55, 0.67]`` on its own scale, or a dash."""
+    return "–" if rate is None else f"{rate.value:.2f} [{rate.low:.2f}, {rate.high:.2f}]"
+
+
+def accuracy_table(report: JudgeReport) -> Table:
+    """How right the judge is under each rubric."""
+    rows = [
+        (
+            row.rubric,
+            percent(row.stats.accuracy),
+            points(row.change.difference) if row.change else "",
+            percent(row.stats.both_right),
+            percent(row.stats.consistency),
+            number(row.stats.kappa),
+            str(row.stats.accuracy.n if row.stats.accuracy else 0),
+        )
+        for row in report.rows
+    ]
+    headers = ("rubric", "accuracy %", "change", "right twice %", "consistent %", "kappa", "n")
+    return table(headers, rows)
+
+
+def bias_table(report: JudgeReport) -> Table:
+    """The position-bias table of the literature: forward, reverse, their mean and gap."""
+    rows = [
+        (
+            row.rubric,
+            percent(row.stats.forward),
+            percent(row.stats.reverse),
+            percent(row.stats.mean),
+            points(row.stats.gap),
+            percent(row.stats.consistency),
+            percent(row.stats.first_rate),
+            str(row.stats.mean.n if row.stats.mean else 0),
+        )
+        for row in report.rows
+    ]
+    headers = ("rubric", "forward %", "reverse %", "avg %", "gap", "consistent %", "first %", "n")
+    return table(headers, rows)
+
+
+def group_tables(report: JudgeReport) -> Iterator[Table]:
+    """Accuracy by each metadata field asked for."""
+    for name in report.rows[0].groups:
+        rows = [
+            (
+                value,
+                *(percent(row.groups[name][value].accuracy) for row in report.rows),
+                str(report.rows[0].groups[name][value].pairs),
+            )
+            for value in report.rows[0].groups[name]
+        ]
+        yield table((name, *(f"{row.rubric} %" for row in report.rows), "pairs"), rows)
+
+
+def coverage_line(report: JudgeReport) -> str:
+    """How the judgments ended, over all rows."""
+    expected = sum(row.stats.expected for row in report.rows)
+    decided = sum(row.stats.decided for row in report.rows)
+    ends = {
+        outcome: sum(row.stats.outcomes[outcome] for row in report.rows)
+        for outcome in report.rows[0].stats.outcomes
+    }
+    told = ", ".join(f"{count} {outcome}" for outcome, count in ends.items() if count)
+    return f"coverage {decided}/{expected} judgments ({told})"
+
+
+def remarks(report: JudgeReport) -> None:
+    """Where the run is, what was skipped and what was not paid for again, on standard error."""
+    err = messages()
+    for skipped in report.skipped[:10]:
+        err.print(f"skipped {skipped.origin}: {skipped.reason}", markup=False)
+    if len(report.skipped) > 10:
+        err.print(f"... and {len(report.skipped) - 10} more skipped pairs, all in {report.run}/report.json")
+    if report.replayed:
+        err.print(f"{report.replayed} judgments were already in the run, {report.asked} were asked for now")
+    err.print(f"report: {report.run}/report.html", markup=False)
+
+
+def print_rubric_json(rubric: Rubric) -> None:
+    """Print a rubric as it stands in a file."""
+    from arrkit.canonical import pretty_json
+    from arrkit.rubric.files import rubric_to_json
+
+    sys.stdout.write(pretty_json(rubric_to_json(rubric)))
+
+
+def rubric(out: Console, shown: Rubric, *, full: bool = False) -> None:
+    """Draw a rubric; ``full`` adds guidance, provenance and metrics."""
+    out.print(f"[bold]{escape(shown.name)}[/bold] {shown.version} · {shown.task} · {len(shown)} criteria")
+    if shown.description:
+        out.print(escape(shown.description))
+    for dimension in shown.dimensions:
+        out.print(f"\n[bold]{escape(dimension.name)}[/bold]")
+        for each in dimension.criteria:
+            sources = f" · from {len(each.source_pairs)} pairs" if each.source_pairs else ""
+            out.print(f"  • {escape(each.statement)} [dim](weight {each.weight:g}{sources})[/dim]")
+            if full and each.guidance:
+                out.print(f"    [dim]{escape(each.guidance)}[/dim]")
+    out.print()
+    if not full:
+        return
+    from arrkit.rubric.files import rubric_digest
+
+    made = shown.provenance
+    out.print(f"made by  {made.method}, arrkit {made.arrkit_version}, {made.created_at}", markup=False)
+    if made.generator:
+        out.print(f"judges   {made.generator} proposed, {made.verifier or 'nobody'} verified", markup=False)
+    if made.dataset is not None:
+        out.print(f"pairs    {made.dataset.pairs} of {made.dataset.name}", markup=False)
+    for parent in made.parents:
+        out.print(f"parent   {parent.name} {parent.version} {parent.digest[:19]}...", markup=False)
+    if shown.metrics is not None:
+        held = shown.metrics
+        out.print(
+            f"held out {percent(held.accuracy)} % under it, {percent(held.baseline)} % without, "
+            f"{points(held.difference)} points (n = {held.n}, judge {held.judge})",
+            markup=False,
+        )
+    else:
+        out.print("held out not measured", markup=False)
+    out.print(f"digest   {rubric_digest(shown)}", markup=False)
+
+
+def rubric_diff(out: Console, changes: RubricDiff) -> None:
+    """Draw what changed between two rubrics."""
+    out.print(f"{changes.old} → {changes.new}", markup=False)
+    if changes.empty:
+        out.print("No difference.")
+        return
+    for added in changes.added:
+        out.print(f"[green]+ {escape(added.statement)}[/green] [dim]({escape(added.id)})[/dim]")
+    for removed in changes.removed:
+        out.print(f"[red]- {escape(removed.statement)}[/red] [dim]({escape(removed.id)})[/dim]")
+    kinds = ("renamed", "reworded", "reweighted", "moved", "guidance", "sources", "dimensions", "metadata")
+    for kind in kinds:
+        for change in getattr(changes, kind):
+            out.print(f"~ {kind} {change.subject}: {change.old} → {change.new}", markup=False)
+    if changes.reordered:
+        out.print("~ reordered")

@@ -1,0 +1,77 @@
+"""``arrkit judge``: measure a judge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from arrkit.cli.bind import bind
+from arrkit.commands.options import BiasOptions, EvalOptions
+
+if TYPE_CHECKING:
+    from arrkit.judge.report import JudgeReport
+
+app = typer.Typer(help="Measure a judge: how right it is, and how biased.", no_args_is_help=True)
+
+
+@bind(
+    app,
+    "judge",
+    "eval",
+    EvalOptions,
+    example="arrkit judge eval --rubric rubric-edit.json --by category",
+)
+def eval_(options: EvalOptions, as_json: bool) -> None:
+    """Measure how often a judge agrees with people, with and without a rubric.
+
+    Without --pairs or --dataset, the embedded pairs and the embedded judge serve.
+    """
+    from arrkit.cli.progress import watching
+    from arrkit.commands.evaluate import evaluate_judge
+
+    with watching(quiet=as_json) as watch:
+        report = evaluate_judge(options, watch=watch)
+    _draw(report, as_json, bias=False)
+
+
+@bind(
+    app,
+    "judge",
+    "bias",
+    BiasOptions,
+    example="arrkit judge bias --rubric rubric-edit.json",
+)
+def bias(options: BiasOptions, as_json: bool) -> None:
+    """Measure how much a judge's choice depends on which image it sees first.
+
+    Each pair is shown twice: forward, with the image that people preferred first, and reverse. Without
+    --pairs or --dataset, the embedded pairs and the embedded judge serve.
+    """
+    from arrkit.cli.progress import watching
+    from arrkit.commands.evaluate import measure_bias
+
+    with watching(quiet=as_json) as watch:
+        report = measure_bias(options, watch=watch)
+    _draw(report, as_json, bias=True)
+
+
+def _draw(report: JudgeReport, as_json: bool, *, bias: bool) -> None:
+    from arrkit.cli import draw
+    from arrkit.commands.pages import notes, verdict_sentences
+
+    if as_json:
+        draw.print_json(report)
+        return
+    out = draw.console()
+    out.print(f"[bold]{report.judge}[/bold] on {report.dataset.name}: {report.dataset.pairs} pairs\n")
+    out.print(draw.bias_table(report) if bias else draw.accuracy_table(report))
+    if not bias:
+        for grouped in draw.group_tables(report):
+            out.print(grouped)
+    out.print(draw.coverage_line(report))
+    for sentence in verdict_sentences(report):
+        out.print(f"[bold]{sentence}[/bold]")
+    for note in notes(report):
+        out.print(f"[dim]{note}[/dim]")
+    draw.remarks(report)

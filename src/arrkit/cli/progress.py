@@ -1,0 +1,81 @@
+"""Progress for people: a live bar on a terminal, plain lines elsewhere. Always on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from arrkit.progress import Progress, Watch
+
+LINE_SECONDS = 5.0
+"""Without a terminal, one line at most in this time."""
+
+
+@contextmanager
+def watching(*, quiet: bool = False) -> Iterator[Watch]:
+    """A watcher that draws what it is told, until the block ends."""
+    if quiet:
+        yield lambda _: None
+    elif sys.stderr.isatty():
+        with _bar() as watch:
+            yield watch
+    else:
+        yield _Lines()
+
+
+class _Lines:
+    """Plain lines, for logs: one when a stage begins or ends, and one every few seconds."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._started = self._last = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.stage != self._stage:
+            self._stage, self._started, self._last = progress.stage, now, now
+            if progress.done != progress.total:
+                return
+        if progress.done != progress.total and now - self._last < LINE_SECONDS:
+            return
+        self._last = now
+        typer.echo(f"{progress.stage}: {_state(progress, now - self._started)}", err=True)
+
+
+def _state(progress: Progress, seconds: float) -> str:
+    of = "" if progress.total is None else f"/{progress.total}"
+    counts = ", ".join(f"{count} {name}" for name, count in progress.counts.items() if count)
+    rate = progress.done / seconds if seconds > 0.5 else 0.0
+    parts = [f"{progress.done}{of}", counts, f"{rate:.1f}/s" if rate else ""]
+    if rate and progress.total is not None and progress.done < progress.total:
+        parts.append(f"{(progress.total - progress.done) / rate:.0f} s left")
+    return ", ".join(part for part in parts if part)
+
+
+@contextmanager
+def _bar() -> Iterator[Watch]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[counts]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks = {}
+
+        def watch(progress: Progress) -> None:
+            counts = ", ".join(f"{count} {name}" for name, count in progress.counts.items() if count)
+            if progress.stage not in tasks:
+                tasks[progress.stage] = bar.add_task(progress.stage, total=progress.total, counts="")
+            bar.update(tasks[progress.stage], completed=progress.done, total=progress.total, counts=counts)
+
+        yield watch

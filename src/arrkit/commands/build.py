@@ -1,0 +1,281 @@
+"""``rubric build``: from preference pairs to a verified, versioned rubric."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from arrkit import __version__
+from arrkit.canonical import digest
+from arrkit.commands.evaluate import measure
+from arrkit.commands.inputs import NamedRubric, contenders, open_dataset, open_judge
+from arrkit.commands.options import BuildOptions, VerifyOrders
+from arrkit.commands.pages import build_page
+from arrkit.commands.runs import open_run
+from arrkit.concurrency import run_sync
+from arrkit.data.pairs import ImageUnreadable, Label, PairDataset, PreferencePair, Task
+from arrkit.errors import InputError
+from arrkit.judge.evaluate import Evaluation
+from arrkit.judge.protocol import Judge, Order, Orders
+from arrkit.judge.report import JudgeReport
+from arrkit.judge.session import JudgeSession
+from arrkit.judge.tally import TIE_CREDIT
+from arrkit.options import identity
+from arrkit.progress import Progress, Watch, unwatched
+from arrkit.rubric.build import LearnedRubric, Recipe, learn_rubric
+from arrkit.rubric.files import rubric_digest, write_rubric
+from arrkit.rubric.model import DatasetRef, Metrics, Provenance, Rubric, slug
+from arrkit.runs.folder import RunFolder
+from arrkit.runs.page import write_page
+from arrkit.serial import to_json
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What ``rubric build`` made: the rubric, where it is, and how it did on the pairs held back.
+
+    ``held_out`` is None where no pairs were held back. ``ties`` pairs were left out, since a tie gives
+    nothing to explain.
+    """
+
+    rubric: Rubric
+    digest: str
+    path: str
+    held_out: JudgeReport | None
+    ties: int
+    asked: int
+    replayed: int
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Pairs to learn from and pairs held back; a prompt is on one side only."""
+
+    build: tuple[PreferencePair, ...]
+    held_out: tuple[PreferencePair, ...]
+    ties: int
+
+
+def build_rubric(
+    options: BuildOptions,
+    *,
+    judge: Judge | None = None,
+    pairs: PairDataset | None = None,
+    watch: Watch = unwatched,
+) -> BuildReport:
+    """Learn a rubric from preference pairs, and measure it on pairs held back.
+
+    Args:
+        options: what to build from and how; see each field.
+        judge, pairs: ready-made ones, instead of those that the options name.
+        watch: is told of the progress.
+
+    Raises:
+        InputError: something that the options name cannot be used. Nothing was sent to a judge.
+        RunError: the judge gave no criteria that recover the human choice.
+    """
+    judge = judge or open_judge(options)
+    dataset = pairs if pairs is not None else open_dataset(options, task=options.task, split="train")
+    task = options.task or dataset.task
+    if task is None:
+        raise InputError(
+            f"{dataset.name} holds pairs of more than one task",
+            hint="Choose one with --task t2i or --task edit.",
+        )
+    out = options.out or Path(f"rubric-{task}.json")
+    known = identity(options) | {"judge": judge.name, "dataset": dataset.name, "task": str(task)}
+    with open_run("rubric build", known, None) as run:
+        _refuse_other(out, run, force=options.force)
+        split = split_pairs(dataset, task, holdout=options.holdout, seed=options.seed)
+        if not split.build:
+            raise InputError(
+                f"{dataset.name} holds no pair that people decided"
+                + (f": all {split.ties} are ties" if split.ties else ""),
+                hint="A tie gives nothing to explain; give pairs with a preferred image.",
+            )
+        return run_sync(_build(options, judge, dataset, task, split, out, run, watch))
+
+
+async def _build(
+    options: BuildOptions,
+    judge: Judge,
+    dataset: PairDataset,
+    task: Task,
+    split: Split,
+    out: Path,
+    run: RunFolder,
+    watch: Watch,
+) -> BuildReport:
+    session = JudgeSession(judge, run.journal, concurrency=options.concurrency)
+
+    def tell(fates: Counter[str]) -> None:
+        watch(Progress("learning criteria", sum(fates.values()), len(split.build), fates))
+
+    learned = await learn_rubric(
+        session,
+        session,
+        split.build,
+        task,
+        Recipe(
+            criteria=options.criteria,
+            orders=tuple(Order) if options.verify_orders is VerifyOrders.BOTH else (Order.AB,),
+            max_refine=options.max_refine,
+            dimensions=options.dimensions,
+            seed=options.seed,
+        ),
+        window=max(2, options.concurrency),
+        strict=options.strict,
+        on_pair=tell,
+        on_stage=lambda stage: watch(Progress(stage, 0, 1)),
+    )
+    rubric = Rubric(
+        name=options.name or slug(out.stem.removeprefix("rubric-") if options.out else f"{dataset.name}"),
+        task=task,
+        dimensions=learned.dimensions,
+        description=_description(learned, dataset),
+        provenance=_provenance(options, judge, dataset, split, learned, run.started_at),
+    )
+    report: JudgeReport | None = None
+    evaluation: Evaluation | None = None
+    if split.held_out:
+        named = NamedRubric(rubric.name, rubric, rubric_digest(rubric))
+        report, evaluation = await measure(
+            session,
+            _Held(f"{dataset.name} (held out)", task, split.held_out),
+            contenders([named], baseline=True),
+            options,
+            orders=Orders.BOTH,
+            tie_credit=TIE_CREDIT,
+            watch=watch,
+            run=run,
+            stage="measuring on held-out pairs",
+        )
+        rubric = _with_metrics(rubric, report)
+    else:
+        await judge.aclose()
+    sealed = rubric_digest(rubric)
+    write_rubric(rubric, run.path / "rubric.json", force=True)
+    write_rubric(rubric, out, force=True)
+    result = BuildReport(
+        rubric, sealed, str(out), report, split.ties, session.asked, session.replayed, str(run.path)
+    )
+    run.write_json("report.json", to_json(result, defaults=True))
+    write_page(
+        build_page(result, learned, report, evaluation, started_at=run.started_at), run.path / "report.html"
+    )
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The pairs held back, as a dataset."""
+
+    name: str
+    task: Task | None
+    pairs: Sequence[PreferencePair]
+
+    def __iter__(self) -> Iterator[PreferencePair]:
+        return iter(self.pairs)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+
+def split_pairs(pairs: Iterable[PreferencePair], task: Task, *, holdout: float, seed: int) -> Split:
+    """Divide pairs into those to learn from and those held back, before anything else looks at them.
+
+    Pairs of one prompt stay together, so that the held-out share asks for things the rubric has not seen.
+    Whole prompts, in an order drawn from ``seed``, are held back until their pairs make up ``holdout`` of
+    all. Ties are left out of what is learned from.
+    """
+    prompts: dict[str, list[PreferencePair]] = {}
+    for pair in pairs:
+        if pair.task is task:
+            prompts.setdefault(pair.prompt, []).append(pair)
+    order = sorted(prompts)
+    random.Random(seed).shuffle(order)  # noqa: S311  a seeded split, no secret
+    wanted = round(holdout * sum(map(len, prompts.values())))
+    held: list[PreferencePair] = []
+    build: list[PreferencePair] = []
+    for prompt in order:
+        (held if len(held) < wanted else build).extend(prompts[prompt])
+    decided = tuple(pair for pair in build if pair.label is not Label.TIE)
+    return Split(decided, tuple(held), len(build) - len(decided))
+
+
+def _refuse_other(out: Path, run: RunFolder, *, force: bool) -> None:
+    """Refuse an output file, unless this very run has written it."""
+    if force or not out.exists():
+        return
+    mine = run.path / "rubric.json"
+    if mine.exists() and mine.read_bytes() == out.read_bytes():
+        return
+    raise InputError(f"{out} exists already", hint="Pass --force to replace it, or another --out.")
+
+
+def _provenance(
+    options: BuildOptions, judge: Judge, dataset: PairDataset, split: Split, learned: LearnedRubric, time: str
+) -> Provenance:
+    return Provenance(
+        method="arr",
+        arrkit_version=__version__,
+        created_at=time,
+        generator=judge.name,
+        verifier=judge.name,
+        dataset=_reference(dataset.name, split.build),
+        counts=learned.counts,
+        options={
+            "seed": options.seed,
+            "holdout": options.holdout,
+            "criteria": options.criteria,
+            "verify_orders": str(options.verify_orders),
+            "max_refine": options.max_refine,
+            "dimensions": options.dimensions,
+        },
+        build_pairs=learned.build_pairs,
+    )
+
+
+def _reference(name: str, pairs: Sequence[PreferencePair]) -> DatasetRef:
+    digests = []
+    for pair in pairs:
+        try:
+            digests.append(pair.digest)
+        except ImageUnreadable:
+            continue
+        finally:
+            pair.release()
+    return DatasetRef(name, f"sha256:{digest(digests)}", len(digests))
+
+
+def _with_metrics(rubric: Rubric, report: JudgeReport) -> Rubric:
+    baseline, row = report.rows
+    change = row.change.difference if row.change else None
+    rates = (row.stats.accuracy, baseline.stats.accuracy, change, row.stats.consistency)
+    accuracy, bare, difference, consistency = rates
+    if accuracy is None or bare is None or difference is None or consistency is None:
+        return rubric
+    return replace(
+        rubric,
+        metrics=Metrics(
+            judge=report.judge,
+            dataset=report.dataset,
+            n=accuracy.n,
+            accuracy=accuracy,
+            baseline=bare,
+            difference=difference,
+            consistency=consistency,
+        ),
+    )
+
+
+def _description(learned: LearnedRubric, dataset: PairDataset) -> str:
+    counts = learned.counts
+    return (
+        f"Learned from {counts.seen} preference pairs of {dataset.name}: {counts.passed} explained at once, "
+        f"{counts.refined} after refinement, {counts.discarded} discarded."
+    )

@@ -1,0 +1,170 @@
+"""``judge eval`` and ``judge bias``: measure a judge on pairs, with and without rubrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from arrkit.commands.inputs import NamedRubric, contenders, open_dataset, open_judge, open_rubrics
+from arrkit.commands.options import BiasOptions, EvalOptions, JudgingOptions
+from arrkit.commands.pages import PAGE_PAIRS, judge_page
+from arrkit.commands.runs import open_run
+from arrkit.concurrency import run_sync
+from arrkit.data.pairs import PairDataset
+from arrkit.errors import InputError, RunError
+from arrkit.judge.evaluate import Contender, Evaluation, judge_pairs
+from arrkit.judge.protocol import Judge, Orders
+from arrkit.judge.report import JudgeReport, make_rows
+from arrkit.judge.session import JudgeSession
+from arrkit.options import identity
+from arrkit.progress import Progress, Watch, unwatched
+from arrkit.rubric.model import DatasetRef
+from arrkit.runs.folder import RunFolder
+from arrkit.runs.page import write_page
+from arrkit.serial import to_json
+
+
+def evaluate_judge(
+    options: EvalOptions,
+    *,
+    judge: Judge | None = None,
+    pairs: PairDataset | None = None,
+    watch: Watch = unwatched,
+) -> JudgeReport:
+    """Measure how often a judge agrees with people, under each rubric and without one.
+
+    Args:
+        options: what to measure; see each field.
+        judge, pairs: ready-made ones, instead of those that the options name.
+        watch: is told of the progress.
+
+    Returns:
+        The report, which the run folder also holds as ``report.json`` and ``report.html``.
+
+    Raises:
+        InputError: something that the options name cannot be used. Nothing was sent to a judge.
+        RunError: no pair could be judged.
+    """
+    return _measure("judge eval", options, options.orders, options.by, judge, pairs, watch)
+
+
+def measure_bias(
+    options: BiasOptions,
+    *,
+    judge: Judge | None = None,
+    pairs: PairDataset | None = None,
+    watch: Watch = unwatched,
+) -> JudgeReport:
+    """Measure how much a judge's choice depends on which image it sees first.
+
+    Arguments, result and errors are those of :func:`evaluate_judge`; each pair is shown in both orders.
+    """
+    return _measure("judge bias", options, Orders.BOTH, (), judge, pairs, watch)
+
+
+def _measure(
+    command: str,
+    options: EvalOptions | BiasOptions,
+    orders: Orders,
+    by: Sequence[str],
+    judge: Judge | None,
+    pairs: PairDataset | None,
+    watch: Watch,
+) -> JudgeReport:
+    rubrics = open_rubrics(options.rubric)
+    judge = judge or open_judge(options)
+    task = rubrics[0].rubric.task if rubrics else None
+    dataset = pairs if pairs is not None else open_dataset(options, task=task, split="test")
+    tried = contenders(rubrics, baseline=options.baseline)
+    known = identity(options) | {
+        "judge": judge.name,
+        "dataset": dataset.name,
+        "rubric": [each.digest for each in rubrics],
+    }
+    with open_run(command, known, options.out, force=options.force) as run:
+        report, evaluation = run_sync(
+            measure(
+                JudgeSession(judge, run.journal, concurrency=options.concurrency),
+                dataset,
+                tried,
+                options,
+                orders=orders,
+                by=by,
+                tie_credit=options.tie_credit,
+                rubrics=rubrics,
+                watch=watch,
+                run=run,
+            )
+        )
+        run.write_json("report.json", to_json(report, defaults=True))
+        write_page(
+            judge_page(command, report, evaluation, tried, rubrics, started_at=run.started_at),
+            run.path / "report.html",
+        )
+    return report
+
+
+async def measure(
+    session: JudgeSession,
+    dataset: PairDataset,
+    tried: Sequence[Contender],
+    options: JudgingOptions,
+    *,
+    orders: Orders,
+    tie_credit: float,
+    rubrics: Sequence[NamedRubric] = (),
+    by: Sequence[str] = (),
+    watch: Watch = unwatched,
+    run: RunFolder | None = None,
+    stage: str = "judging",
+) -> tuple[JudgeReport, Evaluation]:
+    """Judge a dataset and make the report: what ``eval``, ``bias``, ``verify`` and ``build`` share."""
+    total = len(dataset)
+    shaped = {digest for each in rubrics for digest in each.rubric.provenance.build_pairs}
+
+    def tell(evaluation: Evaluation) -> None:
+        watch(Progress(stage, evaluation.pairs + len(evaluation.skipped), total, _ends(session)))
+
+    try:
+        evaluation = await judge_pairs(
+            session,
+            dataset,
+            tried,
+            orders=orders,
+            by=by,
+            seed=options.seed,
+            window=max(2, options.concurrency),
+            strict=options.strict,
+            keep_cases=PAGE_PAIRS,
+            shaped=shaped,
+            on_pair=tell,
+        )
+    finally:
+        await session.judge.aclose()
+    if evaluation.pairs == 0:
+        first = evaluation.skipped[0]
+        raise RunError(
+            f"none of the {len(evaluation.skipped)} pairs of {dataset.name} could be read",
+            hint=f"The first: {first.origin}: {first.reason}",
+        )
+    report = JudgeReport(
+        judge=session.judge.name,
+        dataset=DatasetRef(dataset.name, f"sha256:{evaluation.digest}", evaluation.pairs),
+        orders=orders,
+        tie_credit=tie_credit,
+        seed=options.seed,
+        rows=make_rows(evaluation, tried, tie_credit=tie_credit, seed=options.seed),
+        skipped=tuple(evaluation.skipped),
+        seen=evaluation.shaped,
+        asked=session.asked,
+        replayed=session.replayed,
+        run=str(run.path) if run else "",
+    )
+    if all(row.stats.pairs == row.stats.ties for row in report.rows):
+        raise InputError(
+            f"people called every pair of {dataset.name} a tie, so no judge can be right or wrong on it"
+        )
+    return report, evaluation
+
+
+def _ends(session: JudgeSession) -> dict[str, int]:
+    return {str(outcome): count for outcome, count in session.outcomes.items()}

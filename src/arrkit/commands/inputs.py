@@ -1,0 +1,136 @@
+"""From what options name to the things themselves: the judge, the pairs, the rubrics.
+
+Nothing is guessed: the embedded pairs and judge serve where nobody brought any, but whoever brings pairs must
+also name the judge.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from arrkit.backends.listing import Group, Status, list_plugins
+from arrkit.backends.registry import make_dataset, make_judge
+from arrkit.commands.options import JudgingOptions
+from arrkit.data.native import open_pairs
+from arrkit.data.pairs import PairDataset, PreferencePair, Task
+from arrkit.errors import InputError
+from arrkit.judge.evaluate import Contender
+from arrkit.judge.protocol import Judge
+from arrkit.rubric.files import read_rubric, require_task, rubric_digest
+from arrkit.rubric.model import Rubric
+
+NO_RUBRIC = "none"
+EMBEDDED_JUDGE = "shapes"
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """The first ``limit`` pairs of a dataset."""
+
+    dataset: PairDataset
+    limit: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset.name} (first {self.limit})"
+
+    @property
+    def task(self) -> Task | None:
+        return self.dataset.task
+
+    def __iter__(self) -> Iterator[PreferencePair]:
+        return itertools.islice(iter(self.dataset), self.limit)
+
+    def __len__(self) -> int:
+        return min(self.limit, len(self.dataset))
+
+
+def open_dataset(options: JudgingOptions, *, task: Task | None, split: str) -> PairDataset:
+    """The pairs that the options name, or the embedded ones of ``task`` (t2i where that is None).
+
+    ``split`` is the embedded split to use where none is named: rubrics are built from ``train`` and judges
+    measured on ``test``, so that the embedded pairs of the two never meet.
+
+    Raises:
+        InputError: both or neither usable, no pairs at all, nothing that people decided.
+    """
+    if options.pairs is not None and options.dataset:
+        raise InputError("--pairs and --dataset are both given", hint="Give one of them.")
+    dataset: PairDataset
+    if options.pairs is not None:
+        dataset = open_pairs(
+            options.pairs,
+            task=task,
+            image_root=options.image_root,
+            allow_remote=options.allow_remote,
+            strict=options.strict,
+        )
+    else:
+        dataset = make_dataset(options.dataset or f"shapes-{task or Task.T2I}:{split}")
+    if task is not None and dataset.task is not None and dataset.task is not task:
+        raise InputError(
+            f"{dataset.name} holds pairs of the task {dataset.task}, not {task}",
+            hint=f"Give pairs of the task {task}, or another rubric.",
+        )
+    if len(dataset) == 0:
+        raise InputError(f"{dataset.name} holds no pairs")
+    return dataset if options.limit is None else Limited(dataset, options.limit)
+
+
+def open_judge(options: JudgingOptions) -> Judge:
+    """The judge that the options name; the embedded one only where the pairs are embedded too."""
+    if options.judge:
+        return make_judge(options.judge)
+    if options.pairs is None and (not options.dataset or options.dataset.startswith("shapes-")):
+        return make_judge(EMBEDDED_JUDGE)
+    ready = [
+        each.name for each in list_plugins() if each.group is Group.JUDGES and each.status is Status.READY
+    ]
+    raise InputError(
+        "no judge is named for your own pairs",
+        hint=f"Pass --judge, or set ARRKIT_JUDGE. Ready here: {', '.join(ready)}. See arrkit backends.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRubric:
+    """A rubric as the user named it, with its digest."""
+
+    shown: str
+    rubric: Rubric
+    digest: str
+
+    @property
+    def contender(self) -> Contender:
+        return Contender(self.shown, self.rubric.dimensions, self.digest)
+
+
+def open_rubrics(names: Sequence[str]) -> list[NamedRubric]:
+    """The rubrics of ``names`` in order; ``none`` stands for no rubric and is left out.
+
+    Raises:
+        InputError: one cannot be read, two are for different tasks, or one is named twice.
+    """
+    rubrics: list[NamedRubric] = []
+    for name in dict.fromkeys(names):
+        if name == NO_RUBRIC:
+            continue
+        rubric = read_rubric(name)
+        if rubrics:
+            require_task(rubric, rubrics[0].rubric.task, name)
+        rubrics.append(NamedRubric(rubric.name, rubric, rubric_digest(rubric)))
+    shown = [each.shown for each in rubrics]
+    return [
+        each
+        if shown.count(each.shown) == 1
+        else NamedRubric(f"{each.shown}@{each.digest[:6]}", each.rubric, each.digest)
+        for each in rubrics
+    ]
+
+
+def contenders(rubrics: Sequence[NamedRubric], *, baseline: bool) -> list[Contender]:
+    """What the judge is tried under: nothing first, unless ``baseline`` is off, then each rubric."""
+    bare = [Contender(NO_RUBRIC)] if baseline or not rubrics else []
+    return [*bare, *(each.contender for each in rubrics)]

@@ -1,0 +1,211 @@
+"""The options of every command. Imported for ``--help``, so nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from arrkit.data.pairs import Task
+from arrkit.judge.protocol import Orders
+from arrkit.options import Opt
+
+DATA = "Data"
+JUDGE = "Judge"
+RUN = "Run"
+
+
+class VerifyOrders(StrEnum):
+    """In which presentations candidate criteria must recover the human choice."""
+
+    BOTH = "both"
+    ONE = "one"
+
+
+class Format(StrEnum):
+    """A rubric format that other tools read."""
+
+    TEXT = "text"
+
+
+class Bump(StrEnum):
+    """Which part of a semantic version to raise."""
+
+    MAJOR = "major"
+    MINOR = "minor"
+    PATCH = "patch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataOptions:
+    """Which preference pairs."""
+
+    pairs: Annotated[
+        Path | None,
+        Opt("file of your own preference pairs (.json, .jsonl, .yaml)", metavar="FILE", panel=DATA),
+    ] = None
+    dataset: Annotated[
+        str, Opt("dataset plug-in, such as shapes-edit:test?n=400", metavar="SPEC", panel=DATA)
+    ] = ""
+    image_root: Annotated[
+        Path | None,
+        Opt("folder that relative image paths start from [the file's]", metavar="DIR", panel=DATA),
+    ] = None
+    allow_remote: Annotated[bool, Opt("fetch images given as http(s) URLs", panel=DATA)] = False
+    limit: Annotated[int | None, Opt("use only the first N pairs", metavar="N", low=1, panel=DATA)] = None
+    strict: Annotated[
+        bool, Opt("stop at an unreadable image instead of skipping its pair", panel=DATA, identity=False)
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgingOptions(DataOptions):
+    """Which pairs, which judge, and how it is asked."""
+
+    judge: Annotated[
+        str,
+        Opt("judge plug-in, such as shapes or vllm:Qwen/Qwen3-VL-8B-Instruct", metavar="SPEC", panel=JUDGE),
+    ] = ""
+    concurrency: Annotated[
+        int, Opt("requests under way at once", metavar="N", low=1, panel=JUDGE, identity=False)
+    ] = 8
+    seed: Annotated[int, Opt("makes everything that is drawn repeatable", metavar="N", panel=RUN)] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalOptions(JudgingOptions):
+    """Options of ``arrkit judge eval``."""
+
+    rubric: Annotated[
+        tuple[str, ...],
+        Opt("rubric file or shipped name, or none; repeat for several rows", metavar="FILE|NAME"),
+    ] = ()
+    baseline: Annotated[bool, Opt("also judge without a rubric, to compare with")] = True
+    orders: Annotated[Orders, Opt("presentations; forward shows the preferred image first")] = Orders.BOTH
+    tie_credit: Annotated[
+        float, Opt("what a judge's tie earns on a pair that people decided", low=0, high=1, metavar="X")
+    ] = 0.5
+    by: Annotated[
+        tuple[str, ...], Opt("break the accuracy down by a metadata field; repeatable", metavar="FIELD")
+    ] = ()
+    out: Annotated[Path | None, Opt("run folder [runs/...]", metavar="DIR", panel=RUN, identity=False)] = None
+    force: Annotated[
+        bool, Opt("use the run folder even if it holds another run", panel=RUN, identity=False)
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BiasOptions(JudgingOptions):
+    """Options of ``arrkit judge bias``."""
+
+    rubric: Annotated[
+        tuple[str, ...],
+        Opt("rubric file or shipped name; repeat for several rows", metavar="FILE|NAME"),
+    ] = ()
+    baseline: Annotated[bool, Opt("also judge without a rubric, to compare with")] = True
+    tie_credit: Annotated[
+        float, Opt("what a judge's tie earns on a pair that people decided", low=0, high=1, metavar="X")
+    ] = 0.5
+    out: Annotated[Path | None, Opt("run folder [runs/...]", metavar="DIR", panel=RUN, identity=False)] = None
+    force: Annotated[
+        bool, Opt("use the run folder even if it holds another run", panel=RUN, identity=False)
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions(JudgingOptions):
+    """Options of ``arrkit rubric build``."""
+
+    task: Annotated[Task | None, Opt("t2i or edit [the pairs' own]")] = None
+    name: Annotated[str, Opt("the rubric's name [the dataset's]", metavar="NAME")] = ""
+    holdout: Annotated[
+        float, Opt("share of the pairs kept back to measure the rubric on", low=0, high=0.9, metavar="X")
+    ] = 0.3
+    criteria: Annotated[int, Opt("criteria proposed for each pair", low=1, high=20, metavar="N")] = 5
+    verify_orders: Annotated[
+        VerifyOrders, Opt("presentations in which criteria must recover the human choice")
+    ] = VerifyOrders.BOTH
+    max_refine: Annotated[int, Opt("revisions before a pair is given up", low=0, high=20, metavar="N")] = 5
+    dimensions: Annotated[int, Opt("dimensions at the most", low=1, high=20, metavar="N")] = 5
+    out: Annotated[
+        Path | None, Opt("rubric file to write [rubric-TASK.json]", metavar="FILE", panel=RUN, identity=False)
+    ] = None
+    force: Annotated[bool, Opt("replace the rubric file if it exists", panel=RUN, identity=False)] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyOptions(JudgingOptions):
+    """Options of ``arrkit rubric verify``."""
+
+    rubric: Annotated[str, Opt("rubric file or shipped name", argument=True, metavar="FILE|NAME")]
+    min_accuracy: Annotated[
+        float | None,
+        Opt("exit with 1 when the accuracy under the rubric is below this", low=0, high=1, metavar="X"),
+    ] = None
+    out: Annotated[Path | None, Opt("run folder [runs/...]", metavar="DIR", panel=RUN, identity=False)] = None
+    force: Annotated[
+        bool, Opt("use the run folder even if it holds another run", panel=RUN, identity=False)
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeOptions:
+    """Options of ``arrkit rubric merge``."""
+
+    rubrics: Annotated[
+        tuple[str, ...], Opt("two or more rubrics of one task", argument=True, metavar="FILE|NAME...")
+    ]
+    out: Annotated[Path, Opt("rubric file to write", metavar="FILE")]
+    name: Annotated[str, Opt("the merged rubric's name [the file's]", metavar="NAME")] = ""
+    judge: Annotated[
+        str, Opt("judge that folds criteria which say the same in other words", metavar="SPEC")
+    ] = ""
+    dimensions: Annotated[
+        int, Opt("dimensions at the most, when a judge folds", low=1, high=20, metavar="N")
+    ] = 5
+    force: Annotated[bool, Opt("replace the output file if it exists")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowOptions:
+    """Options of ``arrkit rubric show``."""
+
+    rubric: Annotated[str, Opt("rubric file or shipped name", argument=True, metavar="FILE|NAME")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffOptions:
+    """Options of ``arrkit rubric diff``."""
+
+    old: Annotated[str, Opt("the older rubric", argument=True, metavar="OLD")]
+    new: Annotated[str, Opt("the newer rubric", argument=True, metavar="NEW")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealOptions:
+    """Options of ``arrkit rubric seal``."""
+
+    rubric: Annotated[Path, Opt("the edited rubric file", argument=True, metavar="FILE")]
+    bump: Annotated[Bump, Opt("part of the version to raise")] = Bump.PATCH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """Options of ``arrkit rubric export``."""
+
+    rubric: Annotated[str, Opt("rubric file or shipped name", argument=True, metavar="FILE|NAME")]
+    format: Annotated[Format, Opt("text: the Theme/Tip text of Auto-Rubric-as-Reward")] = Format.TEXT
+    out: Annotated[Path | None, Opt("file to write [standard output]", metavar="FILE")] = None
+    force: Annotated[bool, Opt("replace the output file if it exists")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """Options of ``arrkit rubric import``."""
+
+    text: Annotated[Path, Opt("file of Theme/Tip text", argument=True, metavar="FILE")]
+    task: Annotated[Task, Opt("what the rubric judges: t2i or edit")]
+    out: Annotated[Path, Opt("rubric file to write", metavar="FILE")]
+    name: Annotated[str, Opt("the rubric's name [the file's]", metavar="NAME")] = ""
+    force: Annotated[bool, Opt("replace the output file if it exists")] = False

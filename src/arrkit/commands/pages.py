@@ -1,0 +1,376 @@
+"""From what a command measured to the page that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from arrkit import __version__
+from arrkit.commands.inputs import NamedRubric
+from arrkit.data.pairs import ImageUnreadable, Label, Picture, PreferencePair
+from arrkit.judge.evaluate import Case, Contender, Evaluation
+from arrkit.judge.protocol import Answer, Finding, Order, Verdict
+from arrkit.judge.report import JudgeReport, Row, bias_verdict
+from arrkit.judge.tally import accuracy_rule, chosen
+from arrkit.rubric.build import Learned, LearnedRubric
+from arrkit.rubric.model import Rubric
+from arrkit.runs.pictures import thumbnail
+from arrkit.runs.view import (
+    Chart,
+    ChartRow,
+    Column,
+    ColumnKind,
+    CriterionView,
+    DimensionView,
+    FindingView,
+    Judgment,
+    Page,
+    PairCard,
+    PairImage,
+    RubricView,
+    Table,
+)
+
+if TYPE_CHECKING:
+    from arrkit.commands.build import BuildReport
+
+PAGE_PAIRS = 200
+"""How many pairs a page shows, most telling first; the run's journal holds all."""
+
+ORDER_NAMES = {Order.AB: "A first", Order.BA: "B first"}
+
+
+def judge_page(
+    command: str,
+    report: JudgeReport,
+    evaluation: Evaluation,
+    tried: Sequence[Contender],
+    rubrics: Sequence[NamedRubric],
+    *,
+    started_at: str,
+) -> Page:
+    """The page of ``judge eval``, ``judge bias`` and ``rubric verify``."""
+    return Page(
+        title=f"{report.judge} on {report.dataset.name}",
+        command=command,
+        summary=" ".join(verdict_sentences(report)),
+        generated_at=started_at,
+        arrkit_version=__version__,
+        facts=(
+            ("Judge", report.judge),
+            ("Pairs", f"{report.dataset.name}, {report.dataset.pairs} judged"),
+            ("Orders", str(report.orders)),
+            ("Seed", str(report.seed)),
+        ),
+        tables=(accuracy_table(report), bias_table(report), coverage_table(report), *group_tables(report)),
+        charts=(accuracy_chart(report.rows),),
+        rubrics=tuple(rubric_view(each.rubric, each.digest) for each in rubrics),
+        pairs=tuple(case_card(case, tried) for case in evaluation.cases),
+        pairs_total=evaluation.pairs,
+        notes=notes(report),
+    )
+
+
+def build_page(
+    result: BuildReport,
+    learned: LearnedRubric,
+    report: JudgeReport | None,
+    evaluation: Evaluation | None,
+    *,
+    started_at: str,
+) -> Page:
+    """The page of ``rubric build``: the rubric, how it did, and what became of each pair."""
+    counts = learned.counts
+    rubric = result.rubric
+    tried = [Contender("none"), Contender(rubric.name, rubric.dimensions, result.digest)]
+    held = tuple(case_card(case, tried, state="held out") for case in evaluation.cases) if evaluation else ()
+    learned_sentence = (
+        f"{len(rubric)} criteria in {len(rubric.dimensions)} dimensions, learned from {counts.seen} pairs: "
+        f"the criteria of {counts.passed + counts.refined} recovered the human choice ({counts.passed} at once, "
+        f"{counts.refined} after refinement), {counts.discarded} pairs were discarded."
+    )
+    return Page(
+        title=f"The rubric {rubric.name}",
+        command="rubric build",
+        summary=" ".join(
+            [
+                learned_sentence,
+                *(verdict_sentences(report) if report else ["No pairs were held back to measure it on."]),
+            ]
+        ),
+        generated_at=started_at,
+        arrkit_version=__version__,
+        facts=(
+            ("Task", str(rubric.task)),
+            ("Generator", rubric.provenance.generator),
+            ("Verifier", rubric.provenance.verifier),
+            ("Rubric file", result.path),
+            ("Digest", result.digest),
+        ),
+        tables=(
+            Table(
+                "What became of the build pairs",
+                (
+                    Column("Fate"),
+                    Column("Pairs", ColumnKind.NUMBER),
+                ),
+                (
+                    ("explained at once", counts.passed),
+                    ("explained after refinement", counts.refined),
+                    ("discarded", counts.discarded),
+                    ("postponed (judge trouble)", counts.postponed),
+                    ("ties, left out", result.ties),
+                ),
+            ),
+            *((accuracy_table(report), bias_table(report)) if report else ()),
+        ),
+        charts=(accuracy_chart(report.rows),) if report else (),
+        rubrics=(rubric_view(rubric, result.digest),),
+        pairs=tuple(learned_card(each) for each in learned.learned[:PAGE_PAIRS]) + held,
+        pairs_total=counts.seen + (evaluation.pairs if evaluation else 0),
+        notes=notes(report) if report else (),
+    )
+
+
+def learned_card(learned: Learned) -> PairCard:
+    """One build pair: its fate, and the verdicts under its best candidate criteria."""
+    judgments: tuple[Judgment, ...] = ()
+    remarks = [f"{learned.revisions} refinements"] if learned.revisions else []
+    if learned.trouble:
+        remarks.append(learned.trouble)
+    if learned.best is not None:
+        statements = {f"c{i}": draft.statement for i, draft in enumerate(learned.best.drafts, start=1)}
+        judgments = tuple(
+            judgment("its own criteria", order, verdict, learned.pair.label, statements)
+            for order, verdict in learned.best.verdicts
+        )
+        kept = set(learned.drafts)
+        remarks += [f"Kept: {draft.statement}" for draft in learned.best.drafts if draft in kept]
+    return pair_card(learned.pair, judgments, state=str(learned.fate), remarks=tuple(remarks))
+
+
+def verdict_sentences(report: JudgeReport) -> list[str]:
+    """What the report comes to: the change that each rubric makes, or the bias of a judge without one."""
+    sentences = []
+    for row in report.rows:
+        if row.change is None or row.change.difference is None:
+            continue
+        change = row.change.difference
+        low, high = change.low * 100, change.high * 100
+        size = f"{change.value * 100:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
+        if change.low > 0:
+            sentences.append(f"{row.rubric} makes the judge agree with people more often ({size}).")
+        elif change.high < 0:
+            sentences.append(f"{row.rubric} makes the judge agree with people less often ({size}).")
+        else:
+            sentences.append(f"Whether {row.rubric} helps cannot be told from these pairs ({size}).")
+    sentences.append(bias_verdict(report.rows[-1]))
+    return sentences
+
+
+def notes(report: JudgeReport) -> tuple[str, ...]:
+    """What a reader must know to trust the numbers."""
+    said = [accuracy_rule(report.tie_credit)]
+    if report.seen:
+        said.append(
+            f"{report.seen} of the {report.dataset.pairs} pairs shaped a rubric that is judged here: "
+            "on these its accuracy is not held out."
+        )
+    if report.skipped:
+        first = report.skipped[0]
+        said.append(
+            f"{len(report.skipped)} pairs were skipped, since an image could not be read; "
+            f"the first: {first.origin}: {first.reason}"
+        )
+    return tuple(said)
+
+
+def accuracy_table(report: JudgeReport) -> Table:
+    """Accuracy of each row and what it changes against the first."""
+    return Table(
+        "Agreement with people",
+        (
+            Column("Rubric"),
+            Column("Accuracy", ColumnKind.RATE, accuracy_rule(report.tie_credit)),
+            Column(
+                "Change", ColumnKind.DIFFERENCE, "paired difference to the first row, bootstrap over pairs"
+            ),
+            Column("p", ColumnKind.NUMBER, "McNemar's exact test, two-sided"),
+            Column("Right in both orders", ColumnKind.RATE),
+            Column("Kappa", ColumnKind.NUMBER, "Cohen's kappa between judge and people"),
+        ),
+        tuple(
+            (
+                row.rubric,
+                row.stats.accuracy,
+                row.change.difference if row.change else None,
+                round(row.change.p, 4) if row.change else None,
+                row.stats.both_right,
+                row.stats.kappa,
+            )
+            for row in report.rows
+        ),
+    )
+
+
+def bias_table(report: JudgeReport) -> Table:
+    """The position-bias table of the literature."""
+    return Table(
+        "Position bias",
+        (
+            Column("Rubric"),
+            Column("Forward", ColumnKind.RATE, "accuracy with the preferred image shown first"),
+            Column("Reverse", ColumnKind.RATE, "accuracy with the preferred image shown second"),
+            Column("Avg", ColumnKind.RATE, "mean of forward and reverse"),
+            Column("Gap", ColumnKind.DIFFERENCE, "forward minus reverse; 0 is unbiased"),
+            Column("Consistency", ColumnKind.RATE, "share of pairs where both orders name the same image"),
+            Column(
+                "First rate",
+                ColumnKind.RATE,
+                "share of answers that name the image shown first; 50 % is unbiased",
+            ),
+        ),
+        tuple(
+            (
+                row.rubric,
+                row.stats.forward,
+                row.stats.reverse,
+                row.stats.mean,
+                row.stats.gap,
+                row.stats.consistency,
+                row.stats.first_rate,
+            )
+            for row in report.rows
+        ),
+    )
+
+
+def coverage_table(report: JudgeReport) -> Table:
+    """How every judgment ended."""
+    outcomes = list(report.rows[0].stats.outcomes)
+    return Table(
+        "How the judgments ended",
+        (
+            Column("Rubric"),
+            Column("Coverage", ColumnKind.RATE, "judgments that ended as ok or tie"),
+            *(Column(str(outcome), ColumnKind.NUMBER) for outcome in outcomes),
+        ),
+        tuple(
+            (row.rubric, row.stats.coverage, *(row.stats.outcomes[outcome] for outcome in outcomes))
+            for row in report.rows
+        ),
+    )
+
+
+def group_tables(report: JudgeReport) -> Iterable[Table]:
+    """Accuracy by each metadata field that was asked for."""
+    for name in report.rows[0].groups:
+        values = list(report.rows[0].groups[name])
+        yield Table(
+            f"Accuracy by {name}",
+            (Column(name), *(Column(row.rubric, ColumnKind.RATE) for row in report.rows)),
+            tuple((value, *(row.groups[name][value].accuracy for row in report.rows)) for value in values),
+        )
+
+
+def accuracy_chart(rows: Sequence[Row]) -> Chart:
+    """Accuracy of each row with its interval, against chance."""
+    return Chart(
+        "Accuracy",
+        tuple(
+            ChartRow(row.rubric, row.stats.accuracy, muted=not row.digest)
+            for row in rows
+            if row.stats.accuracy is not None
+        ),
+    )
+
+
+def rubric_view(rubric: Rubric, digest: str) -> RubricView:
+    """A rubric as the page draws it."""
+    return RubricView(
+        rubric.name,
+        rubric.version,
+        digest,
+        str(rubric.task),
+        tuple(
+            DimensionView(
+                dimension.name,
+                tuple(
+                    CriterionView(each.statement, each.guidance, each.weight, len(each.source_pairs))
+                    for each in dimension.criteria
+                ),
+                dimension.description,
+            )
+            for dimension in rubric.dimensions
+        ),
+        rubric.description,
+    )
+
+
+def case_card(case: Case, tried: Sequence[Contender], *, state: str = "") -> PairCard:
+    """One judged pair: its images, the label, every verdict."""
+    judgments = []
+    for contender, judged in zip(tried, case.judged, strict=True):
+        statements = {each.id: each.statement for dim in contender.dimensions for each in dim.criteria}
+        judgments += [
+            judgment(contender.name, order, verdict, case.pair.label, statements)
+            for order, verdict in judged.shown
+        ]
+    return pair_card(case.pair, tuple(judgments), state=state)
+
+
+def pair_card(
+    pair: PreferencePair, judgments: tuple[Judgment, ...], *, state: str = "", remarks: tuple[str, ...] = ()
+) -> PairCard:
+    """A pair with its images as thumbnails; the pixels are let go again."""
+    pictures = {"A": pair.a, "B": pair.b} | ({"source": pair.source} if pair.source else {})
+    card = PairCard(
+        id=pair.id,
+        prompt=pair.prompt,
+        label=str(pair.label),
+        images=tuple(_image(role, picture) for role, picture in pictures.items()),
+        judgments=judgments,
+        category=str(pair.metadata.get("category", "")),
+        state=state,
+        metadata=tuple((key, str(value)) for key, value in pair.metadata.items() if key != "category"),
+        notes=remarks,
+    )
+    pair.release()
+    return card
+
+
+def _image(role: str, picture: Picture) -> PairImage:
+    try:
+        return PairImage(role, thumbnail(picture.load()), picture.name)
+    except ImageUnreadable as error:
+        return PairImage(role, b"", str(error))
+
+
+def judgment(
+    rubric: str, order: Order, verdict: Verdict, label: Label, statements: dict[str, str]
+) -> Judgment:
+    """One verdict in the pair's own terms, whatever the presentation."""
+    named = chosen(order, verdict)
+    return Judgment(
+        rubric,
+        ORDER_NAMES[order],
+        str(verdict.outcome),
+        "" if named is None else str(named),
+        None if named is None or label is Label.TIE or named is Label.TIE else named is label,
+        verdict.rationale,
+        verdict.detail,
+        tuple(_finding(finding, order, statements.get) for finding in verdict.findings),
+    )
+
+
+def _finding(finding: Finding, order: Order, statement: Callable[[str, str], str]) -> FindingView:
+    straight = order is Order.AB
+    answer = {
+        Answer.FIRST: "A" if straight else "B",
+        Answer.SECOND: "B" if straight else "A",
+        Answer.EQUAL: "equal",
+        Answer.CANNOT_TELL: "cannot tell",
+    }[finding.answer]
+    first, second = finding.first, finding.second
+    a, b = (first, second) if straight else (second, first)
+    return FindingView(statement(finding.criterion, finding.criterion), answer, a, b, finding.note)

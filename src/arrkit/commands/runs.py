@@ -1,0 +1,26 @@
+"""A run folder that tells an interrupted or failed user how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from arrkit.canonical import Json
+from arrkit.errors import RunError
+from arrkit.runs.folder import RunFolder
+
+
+@contextmanager
+def open_run(
+    command: str, identity: Mapping[str, Json], path: Path | None, *, force: bool = False
+) -> Iterator[RunFolder]:
+    """Open the folder of a run; whatever stops the run carries a note on where its answers are kept."""
+    with RunFolder(command, identity, path=path, force=force) as run:
+        try:
+            yield run
+        except (KeyboardInterrupt, RunError) as stop:
+            stop.add_note(
+                f"All answers so far are in {run.path}. Run the same command again to go on from there."
+            )
+            raise

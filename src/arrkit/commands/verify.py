@@ -1,0 +1,110 @@
+"""``rubric verify``: is a rubric file sound, and does a judge do better under it?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from arrkit.commands.evaluate import measure
+from arrkit.commands.inputs import NamedRubric, contenders, open_dataset, open_judge
+from arrkit.commands.options import VerifyOptions
+from arrkit.commands.pages import judge_page
+from arrkit.commands.runs import open_run
+from arrkit.concurrency import run_sync
+from arrkit.data.pairs import PairDataset
+from arrkit.errors import InputError
+from arrkit.judge.protocol import Judge, Orders
+from arrkit.judge.report import JudgeReport
+from arrkit.judge.session import JudgeSession
+from arrkit.judge.tally import TIE_CREDIT
+from arrkit.options import identity
+from arrkit.progress import Watch, unwatched
+from arrkit.rubric.files import criterion_lines, parse_rubric, rubric_digest
+from arrkit.rubric.library import find_rubric
+from arrkit.rubric.lint import LintFinding, Severity, lint_rubric
+from arrkit.rubric.model import Rubric
+from arrkit.runs.page import write_page
+from arrkit.serial import to_json
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What ``rubric verify`` found. ``measured`` is None where no pairs were given.
+
+    ``passed`` is whether there is no error among the findings and, where a least accuracy was asked for, the
+    accuracy under the rubric reaches it.
+    """
+
+    rubric: Rubric
+    digest: str
+    findings: tuple[LintFinding, ...]
+    measured: JudgeReport | None
+    passed: bool
+
+
+def verify_rubric(
+    options: VerifyOptions,
+    *,
+    judge: Judge | None = None,
+    pairs: PairDataset | None = None,
+    watch: Watch = unwatched,
+) -> VerifyReport:
+    """Check a rubric file (schema, digest, lint) and, with pairs, the judge's accuracy under it.
+
+    Args:
+        options: which rubric, on what; see each field.
+        judge, pairs: ready-made ones, instead of those that the options name.
+        watch: is told of the progress.
+
+    Raises:
+        InputError: the file is not a valid, sealed rubric, with every problem at once; or the pairs or the
+            judge cannot be used.
+        RunError: no pair could be judged.
+    """
+    found = find_rubric(options.rubric)
+    rubric = parse_rubric(found.text, found.name)
+    findings = lint_rubric(rubric, criterion_lines(found.text))
+    measured = None
+    if pairs is not None or options.pairs is not None or options.dataset:
+        measured = _measured(options, rubric, judge, pairs, watch)
+    elif options.min_accuracy is not None:
+        raise InputError(
+            "--min-accuracy needs pairs to measure on",
+            hint=f"Add --pairs FILE, or --dataset shapes-{rubric.task}:test.",
+        )
+    sound = not any(finding.severity is Severity.ERROR for finding in findings)
+    reached = measured is None or options.min_accuracy is None or _accuracy(measured) >= options.min_accuracy
+    return VerifyReport(rubric, rubric_digest(rubric), findings, measured, sound and reached)
+
+
+def _accuracy(report: JudgeReport) -> float:
+    rate = report.rows[-1].stats.accuracy
+    return rate.value if rate is not None else 0.0
+
+
+def _measured(
+    options: VerifyOptions, rubric: Rubric, judge: Judge | None, pairs: PairDataset | None, watch: Watch
+) -> JudgeReport:
+    judge = judge or open_judge(options)
+    dataset = pairs if pairs is not None else open_dataset(options, task=rubric.task, split="test")
+    named = NamedRubric(rubric.name, rubric, rubric_digest(rubric))
+    tried = contenders([named], baseline=True)
+    known = identity(options) | {"judge": judge.name, "dataset": dataset.name, "rubric": named.digest}
+    known.pop("min_accuracy")
+    with open_run("rubric verify", known, options.out, force=options.force) as run:
+        report, evaluation = run_sync(
+            measure(
+                JudgeSession(judge, run.journal, concurrency=options.concurrency),
+                dataset,
+                tried,
+                options,
+                orders=Orders.BOTH,
+                tie_credit=TIE_CREDIT,
+                rubrics=[named],
+                watch=watch,
+                run=run,
+            )
+        )
+        run.write_json("report.json", to_json(report, defaults=True))
+        page = judge_page("rubric verify", report, evaluation, tried, [named], started_at=run.started_at)
+        write_page(page, run.path / "report.html")
+    return report

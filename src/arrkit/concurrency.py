@@ -1,0 +1,68 @@
+"""Bounded concurrency, and asynchronous work from synchronous code."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def run_bounded(jobs: Iterable[Coroutine[Any, Any, None]], window: int) -> None:
+    """Run every job, at most ``window`` at a time, taking the next one from ``jobs`` only when there is room.
+
+    The first exception cancels the jobs under way and is raised.
+    """
+    running: set[asyncio.Task[None]] = set()
+    try:
+        for job in jobs:
+            running.add(asyncio.create_task(job))
+            if len(running) >= window:
+                running = await _harvest(running)
+        while running:
+            running = await _harvest(running)
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _harvest(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    done, left = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        if task.exception() is not None:
+            # The other finished ones must be looked at too, or asyncio warns of exceptions never retrieved.
+            await asyncio.gather(*done, *_cancelled(left), return_exceptions=True)
+        task.result()
+    return left
+
+
+def _cancelled(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    for task in tasks:
+        task.cancel()
+    return tasks
+
+
+def run_sync(work: Coroutine[Any, Any, T]) -> T:
+    """Run ``work`` to its end from synchronous code, also inside a notebook, whose loop is already running."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    result: list[T] = []
+    failure: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            result.append(asyncio.run(work))
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=target, name="arrkit")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return result[0]

@@ -1,0 +1,226 @@
+"""Show pairs to a judge, in the orders asked for, under each rubric, and count what it says.
+
+Pairs are streamed: what is held in memory is the pairs under way, the counts, and a bounded sample of cases
+for the report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import heapq
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from arrkit.concurrency import run_bounded
+from arrkit.data.pairs import ImageUnreadable, Label, PreferencePair
+from arrkit.errors import InputError
+from arrkit.judge.protocol import Order, Orders, Verdict, compare_request
+from arrkit.judge.session import JudgeSession
+from arrkit.judge.tally import PairedTally, Tally, chosen
+from arrkit.rubric.model import SHORT_DIGEST, Dimension
+
+MAX_GROUPS = 100
+"""How many values a field of ``--by`` may take before the breakdown is refused as unreadable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """What a judge is tried under: a rubric's dimensions, or none at all (an empty digest)."""
+
+    name: str
+    dimensions: tuple[Dimension, ...] = ()
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a judge said of one pair under one contender: with A shown first, and with B shown first.
+
+    None stands for an order in which the pair was not shown.
+    """
+
+    ab: Verdict | None = None
+    ba: Verdict | None = None
+
+    @property
+    def shown(self) -> tuple[tuple[Order, Verdict], ...]:
+        """The presentations that took place."""
+        both = ((Order.AB, self.ab), (Order.BA, self.ba))
+        return tuple((order, verdict) for order, verdict in both if verdict is not None)
+
+    @property
+    def choices(self) -> set[Label | None]:
+        """What was chosen in the pair's own terms, None for a presentation that decided nothing."""
+        return {chosen(order, verdict) for order, verdict in self.shown}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One judged pair, with what was said under each contender, in their order."""
+
+    pair: PreferencePair
+    judged: tuple[Judged, ...]
+
+    def telling(self) -> int:
+        """How telling it is under the last contender: 3 failed, 2 flipped, 1 wrong, 0 right."""
+        choices = self.judged[-1].choices
+        if None in choices:
+            return 3
+        if choices >= {Label.A, Label.B}:
+            return 2
+        return int(self.pair.label is not Label.TIE and choices != {self.pair.label})
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A pair that was not judged since one of its images could not be read."""
+
+    origin: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """The counts of one evaluation: a tally for each contender, in their order.
+
+    ``paired[i]`` compares contender ``i`` with the first; ``groups[field][value][i]`` is the tally of the
+    pairs whose metadata say so. ``digest`` is over the digests of all pairs judged, in order. ``shaped``
+    counts the pairs that a rubric was built from. ``cases`` is the bounded sample, most telling first.
+    """
+
+    tallies: list[Tally]
+    paired: list[PairedTally]
+    groups: dict[str, dict[str, list[Tally]]]
+    skipped: list[Skipped]
+    cases: list[Case]
+    pairs: int = 0
+    shaped: int = 0
+    digest: str = ""
+
+
+def presentations(pair: PreferencePair, orders: Orders, seed: int) -> tuple[Order, ...]:
+    """The orders in which ``pair`` is shown; for ``both`` and ``random`` the label plays no part."""
+    if orders is Orders.BOTH:
+        return (Order.AB, Order.BA)
+    if orders is Orders.RANDOM:
+        drawn = hashlib.sha256(f"{seed}/{pair.id}".encode()).digest()[0] & 1
+        return (Order.BA,) if drawn else (Order.AB,)
+    preferred_first = Order.BA if pair.label is Label.B else Order.AB
+    other = Order.AB if preferred_first is Order.BA else Order.BA
+    return (preferred_first,) if orders is Orders.FORWARD else (other,)
+
+
+async def judge_pairs(
+    session: JudgeSession,
+    pairs: Iterable[PreferencePair],
+    contenders: Sequence[Contender],
+    *,
+    orders: Orders = Orders.BOTH,
+    by: Sequence[str] = (),
+    seed: int = 0,
+    window: int = 16,
+    strict: bool = False,
+    keep_cases: int = 0,
+    shaped: Collection[str] = (),
+    on_pair: Callable[[Evaluation], None] = lambda _: None,
+) -> Evaluation:
+    """Judge every pair under every contender and return the counts.
+
+    Args:
+        by: metadata fields to break the counts down by.
+        window: how many pairs may be under way at once.
+        strict: raise on the first unreadable image instead of skipping its pair.
+        keep_cases: how many judged pairs to keep for the report, most telling first: failed, flipped, wrong,
+            right; in the order of the data among equals.
+        shaped: short digests of pairs that shaped a rubric (``Provenance.build_pairs``); how many of them
+            turn up is counted.
+        on_pair: called after each pair with the counts so far.
+
+    Raises:
+        InputError: with ``strict``, an unreadable image; a field of ``by`` with too many values.
+    """
+    evaluation = Evaluation(
+        [Tally() for _ in contenders], [PairedTally() for _ in contenders], {f: {} for f in by}, [], []
+    )
+    # A heap whose smallest entry is the case to drop first: the least telling, and among equals the latest.
+    sample: list[tuple[int, int, Case]] = []
+    digests: dict[int, str] = {}
+    content = hashlib.sha256()
+    next_digest = 0
+
+    async def judge_one(pair: PreferencePair) -> Case | None:
+        shown = presentations(pair, orders, seed)
+        try:
+            verdicts = await asyncio.gather(
+                *(
+                    session.compare(
+                        compare_request(pair, order, contender.dimensions),
+                        pair=pair.id,
+                        order=order,
+                        rubric=contender.name,
+                        label=pair.label,
+                    )
+                    for contender in contenders
+                    for order in shown
+                )
+            )
+        except ImageUnreadable as error:
+            if strict:
+                raise InputError(f"{pair.origin or pair.id}: {error}") from error
+            evaluation.skipped.append(Skipped(pair.origin or pair.id, str(error)))
+            return None
+        by_order = [
+            dict(zip(shown, verdicts[i * len(shown) :], strict=False)) for i in range(len(contenders))
+        ]
+        return Case(pair, tuple(Judged(each.get(Order.AB), each.get(Order.BA)) for each in by_order))
+
+    def count(index: int, case: Case) -> None:
+        evaluation.pairs += 1
+        evaluation.shaped += case.pair.digest[:SHORT_DIGEST] in shaped
+        label = case.pair.label
+        cells = [
+            tally.add(label, judged.ab, judged.ba)
+            for tally, judged in zip(evaluation.tallies, case.judged, strict=True)
+        ]
+        for paired, cell in zip(evaluation.paired, cells, strict=True):
+            paired.add(cells[0], cell)
+        for name in by:
+            group = _group(evaluation, case.pair, name, len(contenders))
+            for tally, judged in zip(group, case.judged, strict=True):
+                tally.add(label, judged.ab, judged.ba)
+        if keep_cases:
+            heapq.heappush(sample, (case.telling(), -index, case))
+            if len(sample) > keep_cases:
+                heapq.heappop(sample)
+
+    async def handle(index: int, pair: PreferencePair) -> None:
+        nonlocal next_digest
+        case = await judge_one(pair)
+        digests[index] = pair.digest if case is not None else ""
+        pair.release()
+        while next_digest in digests:
+            content.update(digests.pop(next_digest).encode())
+            next_digest += 1
+        if case is not None:
+            count(index, case)
+        on_pair(evaluation)
+
+    await run_bounded((handle(i, pair) for i, pair in enumerate(pairs)), window)
+    evaluation.digest = content.hexdigest()
+    evaluation.skipped.sort(key=lambda skipped: skipped.origin)
+    evaluation.cases = [case for _, _, case in sorted(sample, key=lambda entry: entry[:2], reverse=True)]
+    return evaluation
+
+
+def _group(evaluation: Evaluation, pair: PreferencePair, name: str, contenders: int) -> list[Tally]:
+    values = evaluation.groups[name]
+    value = str(pair.metadata.get(name, "(none)"))
+    if value not in values:
+        if len(values) == MAX_GROUPS:
+            raise InputError(
+                f'field "{name}" takes more than {MAX_GROUPS} values',
+                hint="Break down by a field with fewer, or leave --by out.",
+            )
+        values[value] = [Tally() for _ in range(contenders)]
+    return values[value]

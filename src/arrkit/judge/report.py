@@ -1,0 +1,91 @@
+"""What a measurement of a judge says: plain values, made from its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from arrkit.judge.evaluate import Contender, Evaluation, Skipped
+from arrkit.judge.protocol import Orders
+from arrkit.judge.tally import JudgeStats, PairedStats
+from arrkit.rubric.model import DatasetRef
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One contender: a rubric, or the judge without one (``rubric`` is ``none``, ``digest`` empty).
+
+    ``change`` is the paired difference to the first row, None on that row itself. ``groups[field][value]``
+    holds the statistics of the pairs whose metadata say so.
+    """
+
+    rubric: str
+    digest: str
+    stats: JudgeStats
+    change: PairedStats | None = None
+    groups: Mapping[str, Mapping[str, JudgeStats]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeReport:
+    """A judge measured on pairs, under each rubric.
+
+    ``asked`` judgments were paid for in this start, ``replayed`` came from the run's journal. ``seen`` counts
+    the pairs that shaped one of the rubrics: on these its accuracy is not held out.
+    """
+
+    judge: str
+    dataset: DatasetRef
+    orders: Orders
+    tie_credit: float
+    seed: int
+    rows: tuple[Row, ...]
+    skipped: tuple[Skipped, ...] = ()
+    seen: int = 0
+    asked: int = 0
+    replayed: int = 0
+    run: str = ""
+
+
+def make_rows(
+    evaluation: Evaluation, contenders: Sequence[Contender], *, tie_credit: float, seed: int
+) -> tuple[Row, ...]:
+    """The rows of an evaluation, in the order of the contenders."""
+    rows = []
+    for i, contender in enumerate(contenders):
+        groups = {
+            name: {
+                value: tallies[i].stats(tie_credit=tie_credit, seed=seed)
+                for value, tallies in sorted(values.items())
+            }
+            for name, values in evaluation.groups.items()
+        }
+        rows.append(
+            Row(
+                contender.name,
+                contender.digest,
+                evaluation.tallies[i].stats(tie_credit=tie_credit, seed=seed),
+                evaluation.paired[i].stats(tie_credit=tie_credit, seed=seed) if i else None,
+                groups,
+            )
+        )
+    return tuple(rows)
+
+
+def bias_verdict(row: Row) -> str:
+    """One sentence on the position bias of a row, for people.
+
+    The gap between forward and reverse accuracy is called none where its interval holds 0, small below 10
+    points, marked below 30, severe from there.
+    """
+    gap, consistency = row.stats.gap, row.stats.consistency
+    name = "Without a rubric" if not row.digest else f"Under {row.rubric}"
+    if gap is None or consistency is None:
+        return f"{name} there are too few answers to speak of position bias."
+    favoured = "first" if gap.value > 0 else "second"
+    size = abs(gap.value) * 100
+    again = f"it names the same image in both orders for {consistency.value * 100:.0f} % of the pairs"
+    if gap.low <= 0 <= gap.high:
+        return f"{name} no position bias shows (gap {gap.value * 100:+.1f} points); {again}."
+    word = "a small" if size < 10 else "a marked" if size < 30 else "a severe"
+    return f"{name} the judge has {word} bias for the image shown {favoured} ({size:.1f} points); {again}."
