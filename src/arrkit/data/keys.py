@@ -40,7 +40,7 @@ EDIT_IMAGES = (
 EDIT_FALLBACK = ("response", "responses", "images", "image_paths", "image")
 LABELS = ("label_rank", "label", "label_score")
 OTHER = ("id", "task", "metadata", "response_includes_base")
-KNOWN = tuple(dict.fromkeys((*PROMPT, *T2I_IMAGES, *SOURCE, *EDIT_IMAGES, *LABELS, *OTHER)))
+KNOWN = frozenset((*PROMPT, *T2I_IMAGES, *SOURCE, *EDIT_IMAGES, *LABELS, *OTHER))
 
 _TASKS = {
     **dict.fromkeys(("t2i", "text_to_image", "text2image", "image_generation", "gen"), Task.T2I),
@@ -78,7 +78,7 @@ def slip_of(key: str) -> str | None:
     word = key.strip().lower()
     if word.endswith("_id"):
         return None
-    close = difflib.get_close_matches(word, KNOWN, n=1, cutoff=_SLIP)
+    close = difflib.get_close_matches(word, sorted(KNOWN), n=1, cutoff=_SLIP)
     return close[0] if close else None
 
 

@@ -107,11 +107,11 @@ class NativePairs:
         return self._check().pairs
 
     def __iter__(self) -> Iterator[PreferencePair]:
-        for _, parsed in self._parsed():
+        for row, parsed in self._parsed():
             if parsed.problems:
                 raise InputError(parsed.problems)
             if parsed.kind is not None:
-                raise InputError(f"{self.name} holds a row that is not a pair")
+                raise InputError(_not_a_pair(parsed.kind, f"{self.name}:{row.line}", 1))
             if parsed.pair is not None:
                 yield parsed.pair
 
@@ -207,7 +207,8 @@ class _Check:
             if len(self.problems) >= MOST_PROBLEMS:
                 self.problems.append((row.line + 1, Problem("the rest of the file was not checked")))
                 break
-        self.same_ids(ids)
+        else:
+            self.same_ids(ids)
         for kind, (line, count) in self.kinds.items():
             self.problems.append((line, _not_a_pair(kind, f"{self.rules.name}:{line}", count)))
         if self.problems:

@@ -17,11 +17,10 @@ def public_name(url: str) -> str:
     """The URL without user, password, query and fragment: what may stand in a report."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = "" if parts.port is None else f":{parts.port}"
     except ValueError:
         return "a malformed URL"
-    return f"{parts.scheme}://{host}{port}{parts.path}{'?…' if parts.query else ''}"
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}{'?…' if parts.query else ''}"
 
 
 def fetch(url: str, *, timeout: float, max_bytes: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import tempfile
 from collections.abc import Iterable
@@ -25,8 +26,8 @@ def write_pairs(pairs: Iterable[PreferencePair], target: str | Path, *, force: b
     pair has the digest it had. All is written in a hidden folder first and the JSONL file is put in place
     last, so that where it stands all its images do. Memory does not grow with the number of pairs.
 
-    Raises :class:`~arrkit.errors.InputError` where the file exists (unless ``force``), cannot be written, or
-    an image cannot be read.
+    Raises :class:`~arrkit.errors.InputError` where the file or one of the images exists (unless ``force``),
+    cannot be written, or an image cannot be read.
     """
     target = Path(target).expanduser()
     file = target if target.suffix.lower() == ".jsonl" else target / "pairs.jsonl"
@@ -39,13 +40,24 @@ def write_pairs(pairs: Iterable[PreferencePair], target: str | Path, *, force: b
             with (staging / "rows").open("w", encoding="utf-8", newline="\n") as stream:
                 for pair in pairs:
                     _write_pair(pair, stream, staging)
-            (file.parent / "images").mkdir(exist_ok=True)
-            for image in (staging / "images").iterdir():
-                image.replace(file.parent / "images" / image.name)
+                stream.flush()
+                os.fsync(stream.fileno())
+                if not stream.tell():
+                    raise InputError("there are no pairs to write")
+            _place_images(staging / "images", file.parent / "images", force=force)
             (staging / "rows").replace(file)
     except OSError as error:
         raise InputError(f"cannot write {file}: {error.strerror or error}") from error
     return file
+
+
+def _place_images(staged: Path, folder: Path, *, force: bool) -> None:
+    # Looked at before the first is moved: another file's images may stand in the folder, under the same ids.
+    for image in staged.iterdir():
+        refuse_existing(folder / image.name, force=force)
+    folder.mkdir(exist_ok=True)
+    for image in staged.iterdir():
+        image.replace(folder / image.name)
 
 
 def _write_pair(pair: PreferencePair, stream: IO[str], folder: Path) -> None:

@@ -27,9 +27,18 @@ class _Loader(yaml.SafeLoader):
         super().__init__(stream)
         self.repeated: list[str] = []
 
+    def skip(self) -> None:
+        """Go past the next event."""
+        self.get_event()  # type: ignore[no-untyped-call]
+
+    def line(self) -> int:
+        """The line where the next event begins, from 1."""
+        line: int = self.peek_event().start_mark.line  # type: ignore[no-untyped-call]
+        return line + 1
+
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
         if self.check_event(AliasEvent):
-            event = self.peek_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]
             if event.anchor in self.anchors and not isinstance(self.anchors[event.anchor], ScalarNode):
                 raise ComposerError(
                     None, None, f"alias *{event.anchor} stands for a list or an object", event.start_mark
@@ -56,34 +65,34 @@ def read_yaml(stream: IO[bytes]) -> Iterator[Row | BrokenRow]:
     loader: _Loader | None = None
     try:
         loader = _Loader(stream)
-        loader.get_event()  # the stream's start
+        loader.skip()  # the stream's start
         if not loader.check_event(DocumentStartEvent):
             return
-        loader.get_event()
+        loader.skip()
         if not loader.check_event(SequenceStartEvent):
-            line = loader.peek_event().start_mark.line + 1
+            line = loader.line()
             yield BrokenRow(1, line, "a YAML file must hold one list of rows", _LIST_HINT, last=True)
             return
-        loader.get_event()
+        loader.skip()
         while not loader.check_event(SequenceEndEvent):
-            line = loader.peek_event().start_mark.line + 1
+            line = loader.line()
             number += 1
             node = loader.compose_node(None, 0)
             yield _constructed(loader, node, number, line)
-        loader.get_event()  # the list's end
-        loader.get_event()  # the document's end
+        loader.skip()  # the list's end
+        loader.skip()  # the document's end
         if not loader.check_event(StreamEndEvent):
-            line = loader.peek_event().start_mark.line + 1
+            line = loader.line()
             yield BrokenRow(number + 1, line, "a YAML file must hold one document", last=True)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         yield BrokenRow(
-            number + 1, line if mark is None else mark.line + 1, f"not YAML: {error.problem}", last=True
+            max(number, 1), line if mark is None else mark.line + 1, f"not YAML: {error.problem}", last=True
         )
     except yaml.YAMLError as error:
-        yield BrokenRow(number + 1, line, f"not YAML: {' '.join(str(error).split())}", last=True)
+        yield BrokenRow(max(number, 1), line, f"not YAML: {' '.join(str(error).split())}", last=True)
     except RecursionError:
-        yield BrokenRow(number + 1, line, "the row is nested too deeply", last=True)
+        yield BrokenRow(max(number, 1), line, "the row is nested too deeply", last=True)
     finally:
         if loader is not None:
             loader.dispose()
