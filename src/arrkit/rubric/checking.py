@@ -275,7 +275,7 @@ def _shown(value: object) -> str:
         return f'"{value}"' if len(value) <= 60 else f'"{value[:57]}..."'
     if isinstance(value, Mapping | list):
         return _kind(value)
-    return {None: "null", True: "true", False: "false"}.get(cast(Any, value), str(value))
+    return "null" if value is None else str(value).lower()
 
 
 def _kind(value: object) -> str:
