@@ -160,7 +160,7 @@ def chart(content: Chart) -> str:
     )
     reference = ""
     if content.reference is not None:
-        words = f"{content.reference_label} ({percent(content.reference)})".strip()
+        words = f"{content.reference_label} ({100 * content.reference:g}{THIN}%)".strip()
         reference = f' <span class="refkey">{text(words)}</span>'
     note = f'<p class="note">{text(content.note)}</p>' if content.note else ""
     return (

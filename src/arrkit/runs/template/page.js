@@ -187,7 +187,6 @@
   }
 
   const user = (text) => el("bdi", {}, text);
-  const preferred = (one) => (one.preferred === "tie" ? "tie" : one.preferred);
 
   function mark(flag) {
     return el("span", { class: `mark is-${flag}`, title: HELP[flag] }, `${GLYPHS[flag]} ${flag}`);
@@ -212,8 +211,8 @@
     if (one.outcome !== "ok" && one.outcome !== "tie") {
       return el("span", { class: one.outcome === "abstain" ? "is-abstained" : "is-failed" }, one.outcome === "abstain" ? "? abstained" : `! ${one.outcome}`);
     }
-    const side = preferred(one);
-    if (one.right === null) return el("span", { class: "plain" }, side);
+    const side = one.preferred;
+    if (one.right === null) return el("span", { class: "plain" }, user(side));
     return el("span", { class: one.right ? "is-right" : "is-wrong", title: one.right ? "as people" : "not as people" },
       `${one.right ? GLYPHS.right : GLYPHS.wrong} ${side}`);
   }
@@ -266,7 +265,7 @@
         chips.map((chip) => el("span", { class: "chip" }, user(chip))),
         el("span", { class: "marks" }, FLAGS.filter((flag) => flags.includes(flag)).map(mark))),
       el("p", { class: "prompt", dir: "auto" }, pair.prompt),
-      el("div", { class: "body" }, box, el("div", { class: "verdicts" },
+      el("div", { class: images.length > 2 ? "body three" : "body" }, box, el("div", { class: "verdicts" },
         judgments.length ? matrix(judgments, rubrics, orders) : "", silent,
         pair.notes.length ? el("ul", { class: "remarks" }, pair.notes.map((note) => el("li", { dir: "auto" }, note))) : "",
         pair.metadata.length ? el("ul", { class: "foot data" }, pair.metadata.map(([key, value]) => el("li", {}, user(key), ": ", user(value)))) : "")),
