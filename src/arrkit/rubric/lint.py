@@ -82,7 +82,7 @@ _ADDITION = re.compile(
     r"\band\s+also\b|;\s*(?:and|also)\b|\b(?:additionally|moreover|furthermore|in\s+addition)\b",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"[.!?]\s+(?=[A-Z])")
+_SENTENCE_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bvs)[.!?]\s+(?=[A-Z])")
 
 
 def _words(text: str) -> frozenset[str]:
