@@ -50,6 +50,13 @@ class RunFolder:
         self.resumed = False
         previous = self._claim(force)
         self._lock = self._take_lock()
+        try:
+            self._begin(previous, identity)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _begin(self, previous: Mapping[str, Json] | None, identity: Mapping[str, Json]) -> None:
         if previous is not None and previous.get("identity") == self.identity:
             self.resumed = True
             self.started_at = str(previous["started_at"])
@@ -58,7 +65,7 @@ class RunFolder:
             self.write_json(
                 "config.json",
                 {
-                    "command": command,
+                    "command": self.command,
                     "arrkit": __version__,
                     "identity": self.identity,
                     "started_at": self.started_at,

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import BinaryIO
 
 from arrkit.canonical import Json
@@ -26,9 +27,10 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: BinaryIO = path.open("a+b", buffering=0)
         self._offsets: dict[bytes, int] = {}
-        self._index()
+        if path.exists():
+            self._index()
+        self._file: BinaryIO = path.open("ab", buffering=0)
 
     def _index(self) -> None:
         end = 0
@@ -73,7 +75,16 @@ class Journal:
             raise RunError(f"cannot write {self.path}: the disk is full")
 
     def close(self) -> None:
+        """Let the file go. Every record is in it already."""
         self._file.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def read_records(path: Path) -> Iterator[Mapping[str, Json]]:
