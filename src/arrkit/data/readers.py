@@ -188,7 +188,9 @@ class _ArrayScanner:
     def finish(self) -> None:
         if self.depth >= 0:
             what = "a string is not closed" if self.in_string else "the array is not closed"
-            raise _NoArrayError(self.line, f"the file ends in the middle of a row: {what}")
+            text = "".join(self.pieces)
+            line = self.line + text.count("\n", 0, len(text) - len(text.lstrip(" \t\r\n")))
+            raise _NoArrayError(line, f"the file ends in the middle of a row: {what}")
 
 
 def _texts(stream: IO[bytes], chunk: int) -> Iterator[str]:

@@ -2,60 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from typing import IO
 
 import yaml
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
-from yaml.events import AliasEvent, DocumentStartEvent, SequenceEndEvent, SequenceStartEvent, StreamEndEvent
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
 from yaml.nodes import MappingNode, Node, ScalarNode
 
 from arrkit.data.rows import BrokenRow, Row
 
+_MOST_NODES = 100_000
 _LIST_HINT = "Begin each pair with a dash."
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values only. Aliases may stand for plain values, not for lists or objects.
+    """Plain values only, and no more of them than :data:`_MOST_NODES` in a row, counted with aliases written
+    out.
 
-    An alias to a list of aliases is a way to write gigabytes in a few lines, and keeping every anchored row
-    would let memory grow with the file.
+    A few lines of aliases to lists of aliases would else stand for gigabytes.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(stream)
         self.repeated: list[str] = []
+        self.nodes = 0  # of the row so far
+        self.sizes: dict[str, int] = {}  # of what stands behind an anchor
 
-    def skip(self) -> None:
+    def pass_event(self) -> None:
         """Go past the next event."""
         self.get_event()  # type: ignore[no-untyped-call]
 
-    def line(self) -> int:
+    def line_of_next(self) -> int:
         """The line where the next event begins, from 1."""
         line: int = self.peek_event().start_mark.line  # type: ignore[no-untyped-call]
         return line + 1
 
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
-        if self.check_event(AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            if event.anchor in self.anchors and not isinstance(self.anchors[event.anchor], ScalarNode):
-                raise ComposerError(
-                    None, None, f"alias *{event.anchor} stands for a list or an object", event.start_mark
-                )
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        before = self.nodes
+        if isinstance(event, AliasEvent):
+            if event.anchor in self.anchors and event.anchor not in self.sizes:
+                raise ComposerError(None, None, f"*{event.anchor} stands within itself", event.start_mark)
+            self.nodes += self.sizes.get(event.anchor, 0)
+        self.nodes += 1
+        if self.nodes > _MOST_NODES:
+            raise ComposerError(None, None, f"a row of more than {_MOST_NODES} values", event.start_mark)
         node = super().compose_node(parent, index)
-        if not isinstance(node, ScalarNode):
-            self.anchors = {name: kept for name, kept in self.anchors.items() if isinstance(kept, ScalarNode)}
+        if isinstance(event, AliasEvent):
+            return node
+        if event.anchor is not None:
+            self.sizes[event.anchor] = self.nodes - before
+        if isinstance(node, MappingNode):
+            self.note_repeated(node)
         return node
 
-    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Hashable, object]:
+    def note_repeated(self, node: MappingNode) -> None:
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, ScalarNode):
                 if key.value in seen:
                     self.repeated.append(key.value)
                 seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def read_yaml(stream: IO[bytes]) -> Iterator[Row | BrokenRow]:
@@ -65,24 +81,26 @@ def read_yaml(stream: IO[bytes]) -> Iterator[Row | BrokenRow]:
     loader: _Loader | None = None
     try:
         loader = _Loader(stream)
-        loader.skip()  # the stream's start
+        loader.pass_event()  # the stream's start
         if not loader.check_event(DocumentStartEvent):
             return
-        loader.skip()
+        loader.pass_event()
         if not loader.check_event(SequenceStartEvent):
-            line = loader.line()
+            line = loader.line_of_next()
             yield BrokenRow(1, line, "a YAML file must hold one list of rows", _LIST_HINT, last=True)
             return
-        loader.skip()
+        loader.pass_event()
         while not loader.check_event(SequenceEndEvent):
-            line = loader.line()
+            line = loader.line_of_next()
             number += 1
+            loader.nodes = 0
+            loader.repeated.clear()
             node = loader.compose_node(None, 0)
             yield _constructed(loader, node, number, line)
-        loader.skip()  # the list's end
-        loader.skip()  # the document's end
+        loader.pass_event()  # the list's end
+        loader.pass_event()  # the document's end
         if not loader.check_event(StreamEndEvent):
-            line = loader.line()
+            line = loader.line_of_next()
             yield BrokenRow(number + 1, line, "a YAML file must hold one document", last=True)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -99,7 +117,6 @@ def read_yaml(stream: IO[bytes]) -> Iterator[Row | BrokenRow]:
 
 
 def _constructed(loader: _Loader, node: Node | None, number: int, line: int) -> Row | BrokenRow:
-    loader.repeated.clear()
     try:
         value = loader.construct_document(node)
     except ConstructorError as error:

@@ -1,0 +1,136 @@
+"""What is written is read again as the same pairs, or is not there at all."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from arrkit.data.native import open_pairs
+from arrkit.data.pairs import ImageUnreadable, Label, Picture, PreferencePair, Task, dataset_digest
+from arrkit.data.write import file_stem, write_pairs
+from arrkit.errors import InputError
+
+
+def picture(colour: str) -> Picture:
+    return Picture(colour, lambda: Image.new("RGB", (5, 4), colour))
+
+
+def pair(name: str, label: Label = Label.A, task: Task = Task.T2I, source: str = "") -> PreferencePair:
+    return PreferencePair(
+        name,
+        task,
+        f"prompt of {name}\nin two lines, “quoted”",
+        picture("red"),
+        picture("blue"),
+        label,
+        picture(source) if source else None,
+        {"category": "c", "n": 1.5, "ok": True},
+    )
+
+
+PAIRS = [
+    pair("one"),
+    pair("two", Label.B),
+    pair("three", Label.TIE),
+    pair("four", Label.B, Task.EDIT, "green"),
+    pair("five", Label.A, Task.EDIT),
+    pair("../Odd name/ü"),
+    pair("../odd name/ü"),
+]
+
+
+@pytest.mark.parametrize("target", ["out", "out/some.jsonl", "deep/er/out"])
+def test_a_round_trip_gives_the_same_pairs(tmp_path: Path, target: str) -> None:
+    file = write_pairs(PAIRS, tmp_path / target)
+    again = open_pairs(file, strict=True)
+    assert dataset_digest(again) == dataset_digest(PAIRS)
+    for before, after in zip(PAIRS, again, strict=True):
+        assert (after.id, after.task, after.prompt, after.label) == (
+            before.id,
+            before.task,
+            before.prompt,
+            before.label,
+        )
+        assert after.metadata == before.metadata
+        assert (after.source is None) == (before.source is None)
+
+
+def test_where_the_files_stand(tmp_path: Path) -> None:
+    file = write_pairs([pair("one", source="green", task=Task.EDIT)], tmp_path / "out")
+    assert file == tmp_path / "out" / "pairs.jsonl"
+    found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert found == [
+        "out/images/one-a.png",
+        "out/images/one-b.png",
+        "out/images/one-source.png",
+        "out/pairs.jsonl",
+    ]
+    (moved := tmp_path / "moved").parent.mkdir(exist_ok=True)
+    (tmp_path / "out").rename(moved)
+    assert len(open_pairs(moved / "pairs.jsonl", strict=True)) == 1
+
+
+def test_what_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
+    write_pairs([pair("one")], tmp_path)
+    with pytest.raises(InputError, match=r"pairs\.jsonl exists already"):
+        write_pairs([pair("two")], tmp_path)
+    with pytest.raises(InputError, match=r"one-a\.png exists already"):
+        write_pairs([pair("one", Label.B)], tmp_path / "others.jsonl")
+    assert not (tmp_path / "others.jsonl").exists()
+    write_pairs([pair("one", Label.B)], tmp_path, force=True)
+    (again,) = open_pairs(tmp_path / "pairs.jsonl")
+    assert again.label is Label.B
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+    def unreadable() -> Image.Image:
+        raise ImageUnreadable("b.png: the image is truncated")
+
+    bad = PreferencePair("bad", Task.T2I, "x", picture("red"), Picture("b.png", unreadable), Label.A)
+    with pytest.raises(InputError, match=r'pair "bad" cannot be written: b\.png: the image is truncated'):
+        write_pairs([pair("one"), bad], tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_an_interruption_leaves_the_old_file(tmp_path: Path) -> None:
+    file = write_pairs([pair("one")], tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def interrupted() -> Iterator[PreferencePair]:
+        yield pair("one", Label.B)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_pairs(interrupted(), file, force=True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_nothing_to_write(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there are no pairs to write"):
+        write_pairs([], tmp_path)
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write"):
+        write_pairs([pair("one")], tmp_path / "file" / "out")
+
+
+def test_pictures_are_let_go(tmp_path: Path) -> None:
+    looks = []
+    counted = Picture("x", lambda: looks.append(1) or Image.new("RGB", (1, 1)))
+    one = PreferencePair("one", Task.T2I, "x", counted, picture("red"), Label.A)
+    write_pairs([one], tmp_path)
+    one.a.load()
+    assert len(looks) == 2
+
+
+def test_file_names_of_ids() -> None:
+    assert file_stem("pair-1.b") == "pair-1.b"
+    names = ["A", "a", "a/b", "a_b", "../x", "", "x" * 200, "con ", "ü", "-x", "x."]
+    stems = [file_stem(name) for name in names]
+    assert len({stem.lower() for stem in stems}) == len(names)
+    assert all(
+        stem.isascii() and "/" not in stem and stem[0] not in ".-" and len(stem) < 90 for stem in stems
+    )
