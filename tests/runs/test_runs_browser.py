@@ -11,6 +11,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -340,6 +341,18 @@ def test_a_card_tells_label_verdicts_and_findings(browser: Browser, report: Path
         ".map((row) => [...row.cells].map((cell) => cell.textContent))"
     )
     assert rows == [["none", "✓ A", "✓ A"], ["learned", "✓ A", "! refused"]]
+
+
+def test_one_rubric_hides_what_belongs_to_others(browser: Browser, tmp_path: Path) -> None:
+    two = cards()[0]
+    one = replace(two, id="none-only", judgments=two.judgments[:2])
+    write_page(page((two, one)), tmp_path / "report.html")
+    browser.open(tmp_path / "report.html", "#rubric=learned")
+    assert browser.shown() == [two.id]
+    assert browser.js("[...document.querySelectorAll('.matrix tbody th')].map((x) => x.textContent)") == [
+        "learned"
+    ]
+    assert browser.js("document.querySelectorAll('.findings').length") == 1
 
 
 def test_keys_move_open_and_search(browser: Browser, report: Path) -> None:
