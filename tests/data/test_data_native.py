@@ -590,35 +590,39 @@ def test_the_digest_of_a_dataset(tmp_path: Path) -> None:
 # Memory
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "json"])
-def test_memory_does_not_grow_with_the_file(tmp_path: Path, suffix: str) -> None:
+def peak_of(file: Path, rows: int, *, checked: bool) -> int:
+    tracemalloc.start()
+    try:
+        pairs = open_pairs(file) if checked else NativePairs(file)
+        assert sum(1 for _ in pairs) == rows
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "checked", "few", "many"),
+    [("jsonl", False, 500, 20_000), ("json", False, 1000, 4000), ("jsonl", True, 1000, 4000)],
+)
+def test_memory_does_not_grow_with_the_file(
+    tmp_path: Path, suffix: str, checked: bool, few: int, many: int
+) -> None:
     def peak(rows: int) -> int:
         file = tmp_path / f"{rows}.{suffix}"
-        lines = (json.dumps({**T2I, "id": f"pair-{n}", "category": "c"}) for n in range(rows))
+        lines = [json.dumps({**T2I, "id": f"pair-{n}", "category": "c"}) for n in range(rows)]
         file.write_text("\n".join(lines) if suffix == "jsonl" else f"[{','.join(lines)}]")
-        tracemalloc.start()
-        try:
-            pairs = open_pairs(file)
-            assert sum(1 for _ in pairs) == rows
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        return peak_of(file, rows, checked=checked)
 
-    peak(100)
-    # Eight bytes a row are kept to tell ids apart, and sorted once.
-    assert peak(20_000) < peak(1_000) + 20_000 * 8 * 5
+    peak(10)
+    # The check keeps eight bytes a row to tell ids apart, and sorts a copy of them.
+    assert peak(many) < peak(few) * 1.1 + checked * 4 * 8 * many
 
 
 def test_memory_does_not_grow_with_a_yaml_file(tmp_path: Path) -> None:
     def peak(rows: int) -> int:
         file = tmp_path / f"{rows}.yaml"
         file.write_text("".join(f"- {{prompt: x{n}, response: [a, b], label: A}}\n" for n in range(rows)))
-        tracemalloc.start()
-        try:
-            assert sum(1 for _ in NativePairs(file)) == rows
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        return peak_of(file, rows, checked=False)
 
     peak(10)
-    assert peak(1000) < peak(100) * 1.2
+    assert peak(800) < peak(200) * 1.2

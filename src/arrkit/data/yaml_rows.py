@@ -11,7 +11,6 @@ from yaml.constructor import ConstructorError
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
-    ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
     StreamEndEvent,
@@ -49,21 +48,25 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         before = self.nodes
-        if isinstance(event, AliasEvent):
-            if event.anchor in self.anchors and event.anchor not in self.sizes:
-                raise ComposerError(None, None, f"*{event.anchor} stands within itself", event.start_mark)
-            self.nodes += self.sizes.get(event.anchor, 0)
+        anchor: str | None = getattr(event, "anchor", None)
+        if isinstance(event, AliasEvent) and anchor is not None:
+            if anchor in self.anchors and anchor not in self.sizes:
+                raise self.refused(f"*{anchor} stands within itself")
+            self.nodes += self.sizes.get(anchor, 0)
         self.nodes += 1
         if self.nodes > _MOST_NODES:
-            raise ComposerError(None, None, f"a row of more than {_MOST_NODES} values", event.start_mark)
+            raise self.refused(f"a row of more than {_MOST_NODES} values")
         node = super().compose_node(parent, index)
         if isinstance(event, AliasEvent):
             return node
-        if event.anchor is not None:
-            self.sizes[event.anchor] = self.nodes - before
+        if anchor is not None:
+            self.sizes[anchor] = self.nodes - before
         if isinstance(node, MappingNode):
             self.note_repeated(node)
         return node
+
+    def refused(self, what: str) -> ComposerError:
+        return ComposerError(None, None, what, self.peek_event().start_mark)  # type: ignore[no-untyped-call]
 
     def note_repeated(self, node: MappingNode) -> None:
         seen: set[str] = set()
