@@ -141,7 +141,7 @@ def _themes(text: str) -> list[_Theme]:
             current.append(check["rest"])
         elif current is not None:
             current.append(words)
-        elif themes and themes[-1].words:
+        elif themes and (themes[-1].words or themes[-1].tips):
             current = _add_tip(themes, words)
     for theme in themes:
         theme.tips = [tip for tip in theme.tips if tip.statement]
@@ -152,7 +152,7 @@ def _themes(text: str) -> list[_Theme]:
 
 def _add_tip(themes: list[_Theme], words: str) -> list[str]:
     if not themes:
-        themes.append(_Theme([GENERAL]))
+        themes.append(_Theme([]))
     themes[-1].tips.append(_Tip([words] if words else []))
     return themes[-1].tips[-1].words
 
