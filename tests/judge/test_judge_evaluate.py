@@ -17,7 +17,10 @@ from arrkit.rubric.model import Criterion, Dimension
 RULE = (Dimension("light", "Light", (Criterion("bright", "The image is bright."),)),)
 
 
-def judge_all(judge, pairs, contenders=(Contender("none"),), **options):
+BARE = (Contender("none"),)
+
+
+def judge_all(judge, pairs, contenders=BARE, **options):
     async def work():
         return await judge_pairs(JudgeSession(judge, retries=0), pairs, contenders, **options)
 

@@ -87,9 +87,10 @@ def test_a_folder_with_other_things_in_it_is_refused(tmp_path):
 
 
 def test_two_processes_cannot_share_a_folder(tmp_path):
-    with RunFolder("judge eval", {}, path=tmp_path / "run"):
-        with pytest.raises(InputError, match="another process"):
-            RunFolder("judge eval", {}, path=tmp_path / "run")
+    first = RunFolder("judge eval", {}, path=tmp_path / "run")
+    with pytest.raises(InputError, match="another process"):
+        RunFolder("judge eval", {}, path=tmp_path / "run")
+    first.close()
     RunFolder("judge eval", {}, path=tmp_path / "run").close()
 
 

@@ -1,4 +1,4 @@
-"""Pairs of flat pictures and a judge that says what it is told to, for tests of what stands around a judge."""
+"""Pairs of flat pictures, and a judge that says what it is told to."""
 
 from __future__ import annotations
 
