@@ -46,7 +46,7 @@ def test_what_a_merge_keeps_folds_and_records() -> None:
     other = rubric(
         "b",
         ("Colour", (DOG, Criterion("red-cat", "the cat  is RED", 3.0, "Look at the fur.", ("p9", "p1")))),
-        ("ANIMALS", (Criterion("paws", "Each paw has four toes."),)),
+        ("ANIMALS.", (Criterion("paws", "Each paw has four toes."),)),
     )
     merged = merge_rubrics([one, other], "both", created_at=NOW)
     assert layout(merged) == [("animals", ["cat", "paws"]), ("scene", ["sky"]), ("colour", ["dog"])]

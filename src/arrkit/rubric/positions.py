@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -75,11 +75,14 @@ def find_positions(text: str) -> Positions:
 def parse_json(text: str, name: str) -> tuple[Json, Positions, list[Problem]]:
     """Read a JSON text strictly; problems carry ``name:line``.
 
-    Beside malformed JSON, a repeated key, NaN, an infinity and half a surrogate pair are problems: the first
-    would be dropped without a word, the others have no canonical form. After a problem the value may be None.
+    Beside malformed JSON, a repeated key, a number that is no finite float and half a surrogate pair are
+    problems: the first would be dropped without a word, the others have no canonical form. After a problem
+    the value may be None.
     """
     try:
         value: Json = json.loads(text)
+        positions = find_positions(text)
+        unusable = list(_unusable(value, ()))
     except json.JSONDecodeError as error:
         what = f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
         return None, Positions(), [Problem(what, f"{name}:{error.lineno}")]
@@ -87,12 +90,11 @@ def parse_json(text: str, name: str) -> tuple[Json, Positions, list[Problem]]:
         return None, Positions(), [Problem("not usable: nested too deeply", name)]
     except ValueError as error:  # an integer of more digits than Python reads
         return None, Positions(), [Problem(f"not usable: {error}", name)]
-    positions = find_positions(text)
     problems = [
-        Problem(f'key "{pointer[-1]}" stands twice, first on line {first}', f"{name}:{line}")
+        Problem(f"key {json.dumps(pointer[-1])} stands twice, first on line {first}", f"{name}:{line}")
         for pointer, line, first in positions.repeated
     ]
-    problems += [Problem(what, f"{name}:{positions.line(pointer)}") for pointer, what in _unusable(value, ())]
+    problems += [Problem(what, f"{name}:{positions.line(pointer)}") for pointer, what in unusable]
     return value, positions, problems
 
 
@@ -100,9 +102,9 @@ def _unusable(value: Json, way: Pointer) -> Iterator[tuple[Pointer, str]]:
     if isinstance(value, str):
         if re.search("[\ud800-\udfff]", value):
             yield way, "text holds half of a surrogate pair (\\ud800 to \\udfff), which is no character"
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            yield way, f"{value} is not a finite number"
+    elif isinstance(value, int | float):
+        if not abs(value) <= sys.float_info.max:
+            yield way, "the number is too large or not finite"
     elif isinstance(value, Mapping):
         for key, member in value.items():
             yield from _unusable(key, (*way, key))
