@@ -335,7 +335,19 @@ def test_a_misspelt_key_is_reported_once() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["category", "model", "tags", "prompt_id", "image_id", "image_size", "split", "model_a", "source", "idx"],
+    [
+        "category",
+        "response_id",
+        "model",
+        "tags",
+        "prompt_id",
+        "image_id",
+        "image_size",
+        "split",
+        "model_a",
+        "source",
+        "idx",
+    ],
 )
 def test_keys_of_the_users_own_are_metadata(key: str) -> None:
     assert slip_of(key) is None

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrkit.data import readers
+from arrkit.data import yaml_rows as yaml_rows_module
 from arrkit.data.readers import iter_array, read_json, read_jsonl, read_rows
 from arrkit.data.rows import BrokenRow, Row
 from arrkit.data.yaml_rows import read_yaml
@@ -131,9 +132,11 @@ def test_keys_that_stand_twice_are_named() -> None:
     for row in (*json_rows(f"[{text}]"), *jsonl_rows(text)):
         assert isinstance(row, Row)
         assert row.repeated == ("c", "a")
-    (row,) = yaml_rows("- a: 1\n  b:\n    c: 1\n    c: 2\n  a: 3\n")
+    row, after = yaml_rows("- a: 1\n  b:\n    c: 1\n    c: 2\n  a: 3\n- a: 1\n")
     assert isinstance(row, Row)
     assert set(row.repeated) == {"c", "a"}
+    assert isinstance(after, Row)
+    assert after.repeated == ()
 
 
 def test_lines_of_a_jsonl_file() -> None:
@@ -235,6 +238,14 @@ def test_a_small_file_cannot_become_large() -> None:
     (row,) = yaml_rows(laughs)
     assert isinstance(row, BrokenRow)
     assert row.what == "not YAML: a row of more than 100000 values"
+    text = f"- &long {'x' * 500_000}\n- [{', '.join(['*long'] * 1000)}]\n"
+    assert [type(row) for row in yaml_rows(text)] == [Row, BrokenRow]
+
+
+def test_the_limit_of_a_yaml_row_is_for_each_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml_rows_module, "_MOST_NODES", 20)
+    assert [type(row) for row in yaml_rows("- [1, 2, 3]\n" * 10)] == [Row] * 10
+    assert [type(row) for row in yaml_rows(f"- [{'1, ' * 19}1]\n")] == [BrokenRow]
 
 
 def test_aliases_and_merged_keys() -> None:

@@ -11,6 +11,7 @@ from yaml.constructor import ConstructorError
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
+    ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
     StreamEndEvent,
@@ -24,10 +25,9 @@ _LIST_HINT = "Begin each pair with a dash."
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values only, and no more of them than :data:`_MOST_NODES` in a row, counted with aliases written
-    out.
+    """Plain values only, and in a row no more of them than :data:`_MOST_NODES`, aliases written out.
 
-    A few lines of aliases to lists of aliases would else stand for gigabytes.
+    A few lines of aliases to lists of aliases would else stand for gigabytes. Long text counts by its length.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -53,7 +53,7 @@ class _Loader(yaml.SafeLoader):
             if anchor in self.anchors and anchor not in self.sizes:
                 raise self.refused(f"*{anchor} stands within itself")
             self.nodes += self.sizes.get(anchor, 0)
-        self.nodes += 1
+        self.nodes += 1 + (len(event.value) // 4096 if isinstance(event, ScalarEvent) else 0)
         if self.nodes > _MOST_NODES:
             raise self.refused(f"a row of more than {_MOST_NODES} values")
         node = super().compose_node(parent, index)
