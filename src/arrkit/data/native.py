@@ -22,7 +22,7 @@ label                ``label_rank``: ``[1, 2]`` (1 is the better one) or ``[2, 1
 task                 ``task``: ``t2i``, ``text_to_image``, ``text2image``, ``image_generation``, ``gen``;
                      ``edit``, ``image_edit``, ``image_editing``, ``i2i``, ``image_to_image``
 id                   ``id``: text or a whole number, unique in the file; ``row-N`` where there is none
-source in the list   ``response_includes_base``, see :func:`~arrkit.data.rows.split_source`
+source in the list   ``response_includes_base``, see :func:`~arrkit.data.fields.split_source`
 metadata             ``metadata``: an object; and every other key of the row
 ==================== ======================================================================================
 
