@@ -1,0 +1,215 @@
+"""Editing instructions: six kinds, each about one object that its words name without doubt."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from arrkit.shapes.grammar import SIDES
+from arrkit.shapes.layout import place, with_thing
+from arrkit.shapes.scene import MAX_THINGS, Background, Colour, Scene, Shape, Side, Thing
+
+
+class EditKind(StrEnum):
+    """What an instruction asks to be done."""
+
+    RECOLOUR = "recolour"
+    REMOVE = "remove"
+    ADD = "add"
+    REPLACE = "replace"
+    MOVE = "move"
+    BACKGROUND = "background"
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """An object as words name it: "the red circle"."""
+
+    colour: Colour
+    shape: Shape
+
+    def __str__(self) -> str:
+        return f"{self.colour} {self.shape}"
+
+    def find(self, scene: Scene) -> int | None:
+        """The index of the one thing that is meant; None where there is none or more than one."""
+        found = [i for i, each in enumerate(scene.things) if (each.colour, each.shape) == (self.colour, self.shape)]
+        return found[0] if len(found) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One instruction.
+
+    ``target`` is what is changed (None for add and background), ``new`` what comes instead or in addition,
+    ``colour`` the new colour, ``side`` and ``anchor`` where to put it, ``background`` the new background.
+    Fields that a kind does not need are None.
+    """
+
+    kind: EditKind
+    target: Ref | None = None
+    new: Ref | None = None
+    colour: Colour | None = None
+    side: Side | None = None
+    anchor: Ref | None = None
+    background: Background | None = None
+
+
+def _the(noun: str, article: str = "the") -> str:
+    return f"{article} {noun}" if article == "the" else f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def instruction_for(edit: Edit, variant: int = 0) -> str:
+    """The edit in words; each kind has three wordings."""
+    target, new, anchor = (str(ref) if ref else "" for ref in (edit.target, edit.new, edit.anchor))
+    side = SIDES[edit.side] if edit.side else ""
+    wordings = {
+        EditKind.RECOLOUR: (
+            f"make the {target} {edit.colour}",
+            f"change the colour of the {target} to {edit.colour}",
+            f"recolour the {target} {edit.colour}",
+        ),
+        EditKind.REMOVE: (f"remove the {target}", f"delete the {target}", f"take away the {target}"),
+        EditKind.ADD: tuple(
+            f"{verb} {_the(new, 'a')}" + (f" {side} the {anchor}" if anchor else "")
+            for verb in ("add", "put in", "draw")
+        ),
+        EditKind.REPLACE: (
+            f"replace the {target} with {_the(new, 'a')}",
+            f"turn the {target} into {_the(new, 'a')}",
+            f"swap the {target} for {_the(new, 'a')}",
+        ),
+        EditKind.MOVE: tuple(
+            f"{verb} the {target} {side} the {anchor}" for verb in ("move", "shift", "bring")
+        ),
+        EditKind.BACKGROUND: (
+            f"change the background to {edit.background}",
+            f"make the background {edit.background}",
+            f"put everything on a {edit.background} background",
+        ),
+    }[edit.kind]
+    return wordings[variant % len(wordings)]
+
+
+_SHAPE, _COLOUR, _GROUND = "|".join(Shape), "|".join(Colour), "|".join(Background)
+_SIDE = "|".join(SIDES.values())
+
+
+def _ref(name: str) -> str:
+    return rf"(?P<{name}c>{_COLOUR}) (?P<{name}s>{_SHAPE})"
+
+
+_PATTERNS = {
+    EditKind.RECOLOUR: rf"(?:make|recolour|recolor) the {_ref('t')} (?P<colour>{_COLOUR})"
+    rf"|change the colou?r of the {_ref('u')} to (?P<colour2>{_COLOUR})",
+    EditKind.REMOVE: rf"(?:remove|delete|take away) the {_ref('t')}",
+    EditKind.ADD: rf"(?:add|put in|draw) an? {_ref('n')}(?: (?P<side>{_SIDE}) the {_ref('a')})?",
+    EditKind.REPLACE: rf"(?:replace|turn|swap) the {_ref('t')} (?:with|into|for) an? {_ref('n')}",
+    EditKind.MOVE: rf"(?:move|shift|bring) the {_ref('t')} (?P<side>{_SIDE}) the {_ref('a')}",
+    EditKind.BACKGROUND: rf"(?:change the background to|make the background) (?P<ground>{_GROUND})"
+    rf"|put everything on an? (?P<ground2>{_GROUND}) background",
+}
+_COMPILED = {kind: re.compile(pattern) for kind, pattern in _PATTERNS.items()}
+
+
+def parse_instruction(text: str) -> Edit | None:
+    """The edit that an instruction of this grammar asks for, or None for any other text."""
+    words = " ".join(text.lower().split()).rstrip(".")
+    for kind, pattern in _COMPILED.items():
+        match = pattern.fullmatch(words)
+        if match is None:
+            continue
+        found = {name: value for name, value in match.groupdict().items() if value}
+
+        def ref(name: str, found: dict[str, str] = found) -> Ref | None:
+            return Ref(Colour(found[f"{name}c"]), Shape(found[f"{name}s"])) if f"{name}c" in found else None
+
+        colour, ground = found.get("colour") or found.get("colour2"), found.get("ground") or found.get("ground2")
+        return Edit(
+            kind,
+            ref("t") or ref("u"),
+            ref("n"),
+            Colour(colour) if colour else None,
+            next((side for side, words in SIDES.items() if words == found.get("side")), None),
+            ref("a"),
+            Background(ground) if ground else None,
+        )
+    return None
+
+
+def sample_edit(rng: random.Random, scene: Scene, kind: EditKind) -> Edit:
+    """An edit of ``kind`` that makes sense for ``scene``, whose things all look different."""
+    refs = [Ref(each.colour, each.shape) for each in scene.things]
+    target, anchor = rng.sample(refs, 2)
+    if kind is EditKind.RECOLOUR:
+        return Edit(kind, target, colour=_another_colour(rng, target, refs))
+    if kind is EditKind.REMOVE:
+        return Edit(kind, target)
+    if kind is EditKind.ADD:
+        where = (rng.choice(list(Side)), anchor) if rng.random() < 0.5 else (None, None)
+        return Edit(kind, new=another(rng, refs), side=where[0], anchor=where[1])
+    if kind is EditKind.REPLACE:
+        return Edit(kind, target, another(rng, refs))
+    if kind is EditKind.MOVE:
+        return Edit(kind, target, side=rng.choice(list(Side)), anchor=anchor)
+    return Edit(kind, background=rng.choice([each for each in Background if each is not scene.background]))
+
+
+def another(rng: random.Random, refs: list[Ref]) -> Ref:
+    """An object that looks like none of ``refs``."""
+    return rng.choice([ref for ref in (Ref(c, s) for c in Colour for s in Shape) if ref not in refs])
+
+
+def _another_colour(rng: random.Random, target: Ref, refs: list[Ref]) -> Colour:
+    return rng.choice([colour for colour in Colour if Ref(colour, target.shape) not in refs])
+
+
+def apply(edit: Edit, scene: Scene, rng: random.Random) -> Scene | None:
+    """The scene after the edit, or None where it cannot be carried out (nothing meant, no room).
+
+    What the instruction leaves open, such as where an added thing goes, is drawn.
+    """
+    if edit.kind is EditKind.BACKGROUND:
+        return replace(scene, background=edit.background or scene.background)
+    things = list(scene.things)
+    if edit.kind is EditKind.ADD:
+        new = _placed(edit, rng, things, scene, edit.new)
+        return None if new is None else replace(scene, things=(*things, new))
+    index = edit.target.find(scene) if edit.target else None
+    if index is None:
+        return None
+    thing = things[index]
+    others = things[:index] + things[index + 1 :]
+    if edit.kind is EditKind.RECOLOUR and edit.colour:
+        return with_thing(scene, index, replace(thing, colour=edit.colour))
+    if edit.kind is EditKind.REMOVE:
+        return with_thing(scene, index, None)
+    if edit.kind is EditKind.REPLACE and edit.new:
+        return with_thing(scene, index, replace(thing, shape=edit.new.shape, colour=edit.new.colour))
+    moved = _placed(edit, rng, others, scene, edit.target, size=thing.size)
+    return None if moved is None else with_thing(scene, index, moved)
+
+
+def _placed(
+    edit: Edit, rng: random.Random, others: list[Thing], scene: Scene, ref: Ref | None, size: float | None = None
+) -> Thing | None:
+    if ref is None or len(others) >= MAX_THINGS:
+        return None
+    anchor = None
+    if edit.anchor is not None:
+        index = edit.anchor.find(scene)
+        if index is None:
+            return None
+        anchor = scene.things[index]
+    return place(
+        rng,
+        others,
+        ref.shape,
+        ref.colour,
+        least=size or 0.18,
+        most=size or 0.24,
+        side=edit.side,
+        anchor=anchor,
+    )

@@ -1,0 +1,49 @@
+"""The entry points of the embedded world: a judge and two datasets. Imported to be listed, so kept light."""
+
+from __future__ import annotations
+
+from arrkit.backends.plugin import DatasetPlugin, JudgePlugin, Parameter
+from arrkit.data.pairs import Task
+
+judge = JudgePlugin(
+    summary="embedded judge of the shapes world: looks at pixels, knows a small vocabulary",
+    factory="arrkit.shapes.judge:make_judge",
+    parameters={
+        "noise": Parameter(0.0, "share of presentations judged by a coin flip", low=0, high=1),
+        "primacy": Parameter(0.0, "share of presentations where the first image wins unseen", low=0, high=1),
+        "seed": Parameter(0, "draws noise, primacy and failures"),
+        "latency": Parameter(0.0, "seconds that each call takes", low=0),
+        "fail": Parameter(0.0, "share of calls that fail; a retry may succeed", low=0, high=1),
+    },
+    example="shapes?noise=0.2",
+)
+
+_PAIRS = {
+    "n": Parameter(200, "number of pairs", low=1),
+    "seed": Parameter(0, "draws everything"),
+    "noise": Parameter(0.08, "share of pairs whose label is the wrong way round", low=0, high=1),
+    "ties": Parameter(0.05, "share of pairs that are ties", low=0, high=1),
+    "size": Parameter(96, "side of the pictures in pixels", low=32, high=512),
+}
+
+dataset_t2i = DatasetPlugin(
+    summary="embedded preference pairs: pictures of simple shapes for a prompt",
+    factory="arrkit.shapes.dataset:make_t2i",
+    parameters=_PAIRS,
+    splits=("test", "train"),
+    tasks=(Task.T2I,),
+    license="Apache-2.0",
+    embedded=True,
+    example="shapes-t2i:test?n=400",
+)
+
+dataset_edit = DatasetPlugin(
+    summary="embedded preference pairs: edits of pictures of simple shapes",
+    factory="arrkit.shapes.dataset:make_edit",
+    parameters=_PAIRS,
+    splits=("test", "train"),
+    tasks=(Task.EDIT,),
+    license="Apache-2.0",
+    embedded=True,
+    example="shapes-edit:test?n=400",
+)
