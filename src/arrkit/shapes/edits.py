@@ -35,7 +35,9 @@ class Ref:
 
     def find(self, scene: Scene) -> int | None:
         """The index of the one thing that is meant; None where there is none or more than one."""
-        found = [i for i, each in enumerate(scene.things) if (each.colour, each.shape) == (self.colour, self.shape)]
+        found = [
+            i for i, each in enumerate(scene.things) if (each.colour, each.shape) == (self.colour, self.shape)
+        ]
         return found[0] if len(found) == 1 else None
 
 
@@ -57,40 +59,38 @@ class Edit:
     background: Background | None = None
 
 
-def _the(noun: str, article: str = "the") -> str:
-    return f"{article} {noun}" if article == "the" else f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+_WORDINGS = {
+    EditKind.RECOLOUR: (
+        "make the {target} {colour}",
+        "change the colour of the {target} to {colour}",
+        "recolour the {target} {colour}",
+    ),
+    EditKind.REMOVE: ("remove the {target}", "delete the {target}", "take away the {target}"),
+    EditKind.ADD: ("add {new}{where}", "put in {new}{where}", "draw {new}{where}"),
+    EditKind.REPLACE: (
+        "replace the {target} with {new}",
+        "turn the {target} into {new}",
+        "swap the {target} for {new}",
+    ),
+    EditKind.MOVE: ("move the {target}{where}", "shift the {target}{where}", "bring the {target}{where}"),
+    EditKind.BACKGROUND: (
+        "change the background to {background}",
+        "make the background {background}",
+        "put everything on a {background} background",
+    ),
+}
 
 
 def instruction_for(edit: Edit, variant: int = 0) -> str:
     """The edit in words; each kind has three wordings."""
-    target, new, anchor = (str(ref) if ref else "" for ref in (edit.target, edit.new, edit.anchor))
-    side = SIDES[edit.side] if edit.side else ""
-    wordings = {
-        EditKind.RECOLOUR: (
-            f"make the {target} {edit.colour}",
-            f"change the colour of the {target} to {edit.colour}",
-            f"recolour the {target} {edit.colour}",
-        ),
-        EditKind.REMOVE: (f"remove the {target}", f"delete the {target}", f"take away the {target}"),
-        EditKind.ADD: tuple(
-            f"{verb} {_the(new, 'a')}" + (f" {side} the {anchor}" if anchor else "")
-            for verb in ("add", "put in", "draw")
-        ),
-        EditKind.REPLACE: (
-            f"replace the {target} with {_the(new, 'a')}",
-            f"turn the {target} into {_the(new, 'a')}",
-            f"swap the {target} for {_the(new, 'a')}",
-        ),
-        EditKind.MOVE: tuple(
-            f"{verb} the {target} {side} the {anchor}" for verb in ("move", "shift", "bring")
-        ),
-        EditKind.BACKGROUND: (
-            f"change the background to {edit.background}",
-            f"make the background {edit.background}",
-            f"put everything on a {edit.background} background",
-        ),
-    }[edit.kind]
-    return wordings[variant % len(wordings)]
+    wordings = _WORDINGS[edit.kind]
+    return wordings[variant % len(wordings)].format(
+        target=edit.target,
+        new=f"{'an' if edit.new.colour[0] in 'aeiou' else 'a'} {edit.new}" if edit.new else "",
+        colour=edit.colour,
+        where=f" {SIDES[edit.side]} the {edit.anchor}" if edit.side else "",
+        background=edit.background,
+    )
 
 
 _SHAPE, _COLOUR, _GROUND = "|".join(Shape), "|".join(Colour), "|".join(Background)
@@ -126,7 +126,10 @@ def parse_instruction(text: str) -> Edit | None:
         def ref(name: str, found: dict[str, str] = found) -> Ref | None:
             return Ref(Colour(found[f"{name}c"]), Shape(found[f"{name}s"])) if f"{name}c" in found else None
 
-        colour, ground = found.get("colour") or found.get("colour2"), found.get("ground") or found.get("ground2")
+        colour, ground = (
+            found.get("colour") or found.get("colour2"),
+            found.get("ground") or found.get("ground2"),
+        )
         return Edit(
             kind,
             ref("t") or ref("u"),
@@ -193,7 +196,12 @@ def apply(edit: Edit, scene: Scene, rng: random.Random) -> Scene | None:
 
 
 def _placed(
-    edit: Edit, rng: random.Random, others: list[Thing], scene: Scene, ref: Ref | None, size: float | None = None
+    edit: Edit,
+    rng: random.Random,
+    others: list[Thing],
+    scene: Scene,
+    ref: Ref | None,
+    size: float | None = None,
 ) -> Thing | None:
     if ref is None or len(others) >= MAX_THINGS:
         return None
