@@ -8,14 +8,14 @@ buys a better score than the honest attempt.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from arrkit.shapes.checks import Check
 from arrkit.shapes.look import Look, Seen
 from arrkit.shapes.phrases import Phrase, Subject
-from arrkit.shapes.scene import Background, Shape, Side, lies
+from arrkit.shapes.scene import Background, Shape, Side
 
 Score = float | None
 """In [0, 1], or None where a check has no meaning for the request."""
@@ -96,12 +96,18 @@ def relation_score(objects: Sequence[Seen], subject: Subject) -> float:
     )
 
 
+_SLACK = 0.02
+"""How far a diagonal may be off, as a share of the side: centres are seen no more exactly than that."""
+
+
 def side_score(one: Seen, side: Side, other: Seen) -> float:
     """1 where ``one`` lies to that side of ``other``, 0.5 where it does but more across, else 0.1."""
-    if lies((one.x, one.y), side, (other.x, other.y)):
+    dx, dy = one.x - other.x, one.y - other.y
+    step_x, step_y = side.step
+    along, across = dx * step_x + dy * step_y, abs(dx * step_y) + abs(dy * step_x)
+    if along > max(across - _SLACK, 0):
         return 1.0
-    across, down = side.step
-    return 0.5 if (one.x - other.x) * across + (one.y - other.y) * down > 0.03 else 0.1
+    return 0.5 if along > 0.03 else 0.1
 
 
 def extra_score(objects: Sequence[Seen], subject: Subject) -> float:
@@ -135,7 +141,7 @@ DAMAGED = 0.5
 
 
 class PromptAssessment:
-    """What an image of the shapes world is worth for a prompt. ``asked`` is None for a prompt not understood."""
+    """What an image is worth for a prompt. ``asked`` is None for a prompt that is not understood."""
 
     def __init__(self, look: Look, asked: Asked | None) -> None:
         self.look = look

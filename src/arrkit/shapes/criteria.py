@@ -16,7 +16,17 @@ from functools import lru_cache
 from arrkit.data.pairs import Task
 from arrkit.shapes.checks import Check
 from arrkit.shapes.phrases import Named, Subject, find_named
-from arrkit.shapes.vocabulary import FALLBACK, FOREIGN, NEGATION, OTHERS, OTHERS_WORD, RULES, Rule
+from arrkit.shapes.vocabulary import (
+    ALL_OTHERS_WORD,
+    FALLBACK,
+    FOREIGN,
+    NEGATION,
+    OTHERS,
+    OTHERS_WORD,
+    RULES,
+    THING,
+    Rule,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,8 @@ def read_statement(statement: str, task: Task) -> tuple[Reading, ...]:
 
 def _leave_out(match: re.Match[str]) -> str:
     none = match["none"] or match[0].startswith(("no ", "nothing "))
-    return f"no {OTHERS_WORD}" if none else OTHERS_WORD
+    word = OTHERS_WORD if THING.search(match[0]) else ALL_OTHERS_WORD
+    return f"no {word}" if none else word
 
 
 def _hear(clause: str, task: Task, rules: tuple[Rule, ...]) -> list[Reading]:
@@ -85,7 +96,7 @@ def _hear(clause: str, task: Task, rules: tuple[Rule, ...]) -> list[Reading]:
 
 
 def _negated(clause: str, match: re.Match[str], *, near: bool) -> bool:
-    """Whether ``match`` is denied: by a word inside it, before it (``near``: right before it) or by "-free"."""
+    """Whether ``match`` is denied: by a word in it or before it (``near``: right before) or by "-free"."""
     if NEGATION.search(match[0]) or re.match(r"[- ]free\b", clause[match.end() :]):
         return True
     before = clause[: match.start()]

@@ -20,6 +20,7 @@ from arrkit.shapes.checker import (
     whole_score,
 )
 from arrkit.shapes.checks import Check
+from arrkit.shapes.edits import Edit
 from arrkit.shapes.look import Look, Seen
 from arrkit.shapes.phrases import Subject
 from arrkit.shapes.scene import Background, Colour, Shape, Side
@@ -32,8 +33,8 @@ NEAR = 0.07
 class Goal:
     """An object that should be there after the edit.
 
-    ``place`` is the object whose place it should have; ``side`` and ``anchor`` say where it should stand instead.
-    With neither it may stand anywhere.
+    ``place`` is the object whose place it should have; ``side`` and ``anchor`` say where it should stand
+    instead. With neither it may stand anywhere.
     """
 
     shape: Shape
@@ -60,7 +61,8 @@ class Plan:
 class EditAssessment:
     """What the result of an edit is worth. ``plan`` is None for an instruction that is not understood."""
 
-    def __init__(self, look: Look, source: Look, plan: Plan | None) -> None:
+    def __init__(self, look: Look, source: Look, plan: Plan | None, edit: Edit | None = None) -> None:
+        self.edit = edit
         self.look = look
         self.source = source
         self.plan = plan

@@ -5,9 +5,9 @@ looks at pixels, reads criteria in plain English with a small vocabulary, checks
 says of the others that it cannot tell. Asked without criteria it goes by general looks (contrast,
 coverage, smoothness, vividness) and is therefore right only somewhat more often than chance.
 
-What it is not: a model. It understands no image but those of its own world, on which it abstains otherwise; it
-has no taste, learns nothing, and its proposals are chosen from prepared wordings by what it measures.
-Its noise and its preference for the first image are drawn on purpose, in a known amount, so that statistics can
+What it is not: a model. It understands no image but those of its own world, on which it abstains otherwise;
+it has no taste, learns nothing, and its proposals are chosen from prepared wordings by what it measures. Its
+noise and its preference for the first image are drawn on purpose, in a known amount, so that statistics can
 be tested against them. Nothing measured with it says anything about a real judge.
 """
 
@@ -60,7 +60,7 @@ _KEPT_ATTEMPTS = 65536
 
 @dataclass(frozen=True, slots=True)
 class _Draws:
-    """What chance decides of one request: numbers in [0, 1), independent of each other and between requests."""
+    """What chance decides of one request: independent numbers in [0, 1)."""
 
     noise: float
     side: float
@@ -198,7 +198,7 @@ class ShapesJudge:
     def _assess(
         self, request: CompareRequest | ScoreRequest | ProposeRequest, image: Picture
     ) -> Assessment | str:
-        """What an image is worth for the request, or the reason why it (or its source) is not of the world."""
+        """What an image is worth, or the reason why it (or its source) is not of the shapes world."""
         look = self._look(image)
         source = None if request.source is None else self._look(request.source)
         if look.world:
@@ -248,7 +248,7 @@ _NO_CHANCE = _Draws(1.0, 1.0, 1.0, 1.0)
 
 
 def criterion_score(statement: str, task: Task, seen: Assessment) -> float | None:
-    """How far an image meets a statement: the mean over all that it asks; None where nothing is understood."""
+    """How far an image meets a statement: the mean over all that it asks; None for not understood."""
     values = []
     for reading in read_statement(statement, task):
         value = seen.answer(reading.check, reading.subject)

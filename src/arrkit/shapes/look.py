@@ -38,8 +38,8 @@ _GROUND, _EDGE, _FOREIGN = 0, len(_COLOURS) + 1, len(_COLOURS) + 2
 _EIGHT = np.ones((3, 3), int)
 _PLACES = (np.arange(SAMPLES) + 0.5) / SAMPLES
 
-# Edge pixels for each pixel of outline: sharp edges stay below the first, smears of a tenth of the side and more
-# pass the second.
+# Edge pixels for each pixel of outline: sharp edges stay below the first, smears of a tenth of the side and
+# more pass the second.
 _SHARP, _SMEARED = 1.0, 2.0
 
 # The share of an object that must be missing for it to count as not whole at all.
@@ -50,8 +50,9 @@ _MISSING = 0.3
 class Seen:
     """One object as it is seen. Lengths are fractions of the image's side, y grows downwards.
 
-    ``size`` is the diameter in the sense of :class:`~arrkit.shapes.scene.Thing`. ``whole`` is 1 for a full outline and falls
-    towards 0 as parts are missing or beyond the border, ``clean`` is 1 for a sharp edge and falls as it is smeared.
+    ``size`` is the diameter in the sense of :class:`~arrkit.shapes.scene.Thing`. ``whole`` is 1 for a full
+    outline and falls towards 0 as parts are missing or beyond the border, ``clean`` is 1 for a sharp edge and
+    falls as it is smeared.
     """
 
     shape: Shape
@@ -67,11 +68,11 @@ class Seen:
 class Look:
     """All that is seen in one image.
 
-    ``world`` is empty for an image of this world, else the reason why it is not; the other fields mean nothing
-    then. ``ground`` holds the colours at a grid of places, (SAMPLES, SAMPLES, 3), values 0 to 255, and ``bare`` says
-    which of these show the bare ground, away from objects and their shadows. ``texture`` is the spread of the
-    ground's brightness about what its background should have. ``contrast``, ``coverage``, ``smoothness`` and
-    ``vividness`` are general looks in [0, 1].
+    ``world`` is empty for an image of this world, else the reason why it is not; the other fields mean
+    nothing then. ``ground`` holds the colours at a grid of places, (SAMPLES, SAMPLES, 3), values 0 to 255,
+    and ``bare`` says which of these show the bare ground, away from objects and their shadows. ``texture`` is
+    the spread of the ground's brightness about what its background should have. ``contrast``, ``coverage``,
+    ``smoothness`` and ``vividness`` are general looks in [0, 1].
     """
 
     world: str
@@ -261,7 +262,7 @@ def _bare(ground: Bools, objects: tuple[Seen, ...]) -> Bools:
 
 
 def _read_ground(ground: Floats, bare: Bools) -> tuple[Background, float, float, float]:
-    """Which background it is, how far its tint is off, its brightness against that background, its texture."""
+    """Which background it is, how far its tint is off, its relative brightness, its texture."""
     if bare.sum() < 24:
         bare = ground.min(axis=2) > 128
     seen = ground[bare]

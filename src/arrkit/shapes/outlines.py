@@ -27,8 +27,9 @@ _FIT_ASPECT = 0.16
 class Outline:
     """A region read as a shape.
 
-    ``left``, ``top``, ``width`` and ``height`` are the box of the whole shape in pixels of the region's array, and may
-    reach beyond it where a part is missing. ``share`` is how much of the shape's area is there, 1 for all of it.
+    ``left``, ``top``, ``width`` and ``height`` are the box of the whole shape in pixels of the region's
+    array, and may reach beyond it where a part is missing. ``share`` is how much of the shape's area is
+    there, 1 for all of it.
     """
 
     shape: Shape
@@ -41,7 +42,7 @@ class Outline:
 
 @lru_cache(maxsize=1)
 def _masks() -> NDArray[np.bool_]:
-    """The four shapes, each filling its box: (4, _FINE, _FINE). Taken from pictures that the renderer drew."""
+    """The four shapes, each filling its box: (4, _FINE, _FINE). Taken from rendered pictures."""
     masks = []
     for shape in _SHAPES:
         scene = Scene((Thing(shape, Colour.BLUE, 0.5, 0.5, 0.7),), Background.PEARL)
@@ -71,7 +72,8 @@ def _templates() -> Floats:
 def _aspects() -> Floats:
     """Logarithm of width over height of each shape."""
     aspects = np.array([EXTENT[shape][0] / EXTENT[shape][1] for shape in _SHAPES])
-    return np.log(aspects)
+    logarithms: Floats = np.log(aspects)
+    return logarithms
 
 
 def read_outline(mask: Bools) -> Outline:

@@ -20,13 +20,14 @@ _SHAPE_WORDS = {str(shape): shape for shape in Shape} | {
 }
 _COLOUR_WORDS = {str(colour): colour for colour in Colour} | {"violet": Colour.PURPLE}
 
+_ANY_NUMBER, _ANY_COLOUR, _ANY_SHAPE = "|".join(_WORDS), "|".join(_COLOUR_WORDS), "|".join(_SHAPE_WORDS)
 _PHRASE = re.compile(
-    rf"\b(?:(?P<exact>exactly|only|just|precisely) )?(?:the )?(?:(?P<number>{'|'.join(map(re.escape, _WORDS))}) )?"
-    rf"(?:(?:\w+ly )?(?P<colour>{'|'.join(_COLOUR_WORDS)}) )?(?P<shape>{'|'.join(_SHAPE_WORDS)})(?:s|es)?\b"
+    rf"\b(?:(?P<exact>exactly|only|just|precisely) )?(?:the )?(?:(?P<number>{_ANY_NUMBER}) )?"
+    rf"(?:(?:\w+ly )?(?P<colour>{_ANY_COLOUR}) )?(?P<shape>{_ANY_SHAPE})(?:s|es)?\b"
 )
-_COLOUR = re.compile(rf"\b(?P<colour>{'|'.join(_COLOUR_WORDS)})\b")
+_COLOUR = re.compile(rf"\b(?P<colour>{_ANY_COLOUR})\b")
 _RELATION = re.compile(
-    r"\b(?:(?P<left>(?:to the |on the )?left (?:side )?of|left of)|(?P<right>(?:to the |on the )?right (?:side )?of)"
+    r"\b(?:(?P<left>(?:to the |on the )?left (?:side )?of)|(?P<right>(?:to the |on the )?right (?:side )?of)"
     r"|(?P<above>above|over|on top of|higher than)|(?P<below>below|under|underneath|beneath|lower than))\b"
 )
 
@@ -42,7 +43,7 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a statement names; ``side`` says where the first phrase's object lies as seen from the second's."""
+    """What a statement names; ``side`` says where the first object lies as seen from the second."""
 
     phrases: tuple[Phrase, ...]
     side: Side | None = None

@@ -1,9 +1,9 @@
 """How the shapes judge explains a known preference: what differs, worded as criteria.
 
-Like a person, it is fallible in a known way: in a fixed share of the pairs it first says what strikes the eye (general
-looks), without asking whether that speaks for the preferred image; only after a critique does it compare in
-earnest. And it never leaves out the request itself: where the preferred image follows prompt or instruction less well than
-the rejected one, no honest criterion explains the choice, and its proposals fail.
+Like a person, it is fallible in a known way: in a fixed share of the pairs it first says what strikes the eye
+(general looks), without asking whether that speaks for the preferred image; only after a critique does it
+compare in earnest. And it never leaves out the request itself: where the preferred image follows prompt or
+instruction less well than the rejected one, no honest criterion explains the choice, and its proposals fail.
 """
 
 from __future__ import annotations
@@ -99,10 +99,8 @@ def _earnest(contrast: Contrast, count: int, tries: int, used: frozenset[Check])
     looks = [check for check in looks if check not in used]
     if contrast.opposed():
         checks = [contrast.core, *checks]
-    if checks or used - set(LOOKS):
-        chosen = [*checks[: max(count - 1, 1)], *looks[:1]]
-    else:
-        chosen = looks
+    substantial = bool(checks) or bool(used - set(LOOKS))
+    chosen = [*checks[: max(count - 1, 1)], *looks[:1]] if substantial else looks
     return _worded(contrast, chosen[:count], tries)
 
 
@@ -121,7 +119,7 @@ def _draft(contrast: Contrast, check: Check, turn: int) -> Draft:
 
 
 def _keeps_lead(contrast: Contrast, statement: str) -> bool:
-    """Whether a literal statement speaks as its check does: "two stars" is met by two stars among five things."""
+    """Whether a literal statement speaks for the same image as its check does."""
     readings = read_statement(statement, contrast.task)
     leads = [
         (contrast.better.answer(reading.check, reading.subject) or 0.0)

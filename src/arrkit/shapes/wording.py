@@ -11,6 +11,7 @@ from arrkit.data.pairs import Task
 from arrkit.shapes.assess import Assessment
 from arrkit.shapes.checker import PromptAssessment
 from arrkit.shapes.checks import Check
+from arrkit.shapes.edits import Edit, EditKind
 from arrkit.shapes.phrases import Phrase, Subject
 from arrkit.shapes.scene import Side
 
@@ -133,13 +134,31 @@ def variants(check: Check, task: Task) -> tuple[str, ...]:
 
 def about(check: Check, assessment: Assessment) -> str | None:
     """``check`` in the words of one prompt, or None where it has none."""
-    if isinstance(assessment, PromptAssessment) and assessment.asked is not None:
-        return specific(check, assessment.asked.subject)
+    if isinstance(assessment, PromptAssessment):
+        return None if assessment.asked is None else specific(check, assessment.asked.subject)
+    if check is Check.EXECUTED and assessment.edit is not None:
+        return done(assessment.edit)
+    if check is Check.PRESERVED and assessment.plan is not None and assessment.plan.kept:
+        kept = min(assessment.plan.kept, key=lambda seen: (seen.colour, seen.shape))
+        return f"The {kept.colour} {kept.shape} stays as it was"
     return None
 
 
+def done(edit: Edit) -> str:
+    """That ``edit`` has been carried out, in its own words."""
+    where = f" {_SIDES[edit.side]} the {edit.anchor}" if edit.side and edit.anchor else ""
+    return {
+        EditKind.RECOLOUR: f"The {edit.target} is now {edit.colour}",
+        EditKind.REMOVE: f"The {edit.target} has been removed",
+        EditKind.ADD: f"{_article(str(edit.new)).capitalize()} has been added{where}",
+        EditKind.REPLACE: f"The {edit.target} has been replaced with {_article(str(edit.new))}",
+        EditKind.MOVE: f"The {edit.target} has been moved{where}",
+        EditKind.BACKGROUND: f"The background is now {edit.background}",
+    }[edit.kind]
+
+
 def specific(check: Check, subject: Subject) -> str | None:
-    """``check`` in the words of one prompt, or None where it has none: "The image shows exactly two stars"."""
+    """``check`` of what a prompt names: "The image shows exactly two stars"; None without words for it."""
     phrases = subject.phrases
     match check:
         case Check.COUNT if all(phrase.number is not None for phrase in phrases):
