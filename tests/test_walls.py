@@ -22,7 +22,7 @@ FOUNDATION = (
     r"arrkit(\.(errors|canonical|serial|options|concurrency|progress|resources))?$",
     r"arrkit\.runs\b.*",
 )
-PROTOCOLS = (r"arrkit\.data\.pairs$", r"arrkit\.rubric\.model$", r"arrkit\.judge\.protocol$")
+PROTOCOLS = (r"arrkit\.data\.pairs$", r"arrkit\.rubric\.model$", r"arrkit\.judge\.(protocol|transport)$")
 JUDGING = (*FOUNDATION, r"arrkit\.data\b.*", ARTIFACT, r"arrkit\.judge\b.*")
 LEARNS = (*JUDGING, r"arrkit\.rubric\b.*")
 
