@@ -62,10 +62,15 @@ class Plugin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgePlugin(Plugin):
-    """``operations`` are the judge's own; ``remote`` says whether images leave this machine."""
+    """``remote`` says whether images leave this machine.
+
+    With ``transport`` the factory returns a :class:`~arrkit.judge.transport.Transport` instead of a judge;
+    arrkit puts its own :class:`~arrkit.judge.vlm.VLMJudge` on top, with its prompts, cache, limits and retries.
+    """
 
     operations: tuple[str, ...] = ("compare", "score", "propose", "refine", "structure")
     remote: bool = False
+    transport: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

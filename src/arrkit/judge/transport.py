@@ -37,7 +37,7 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """An encoded image: every endpoint gets these very bytes. ``mime`` is ``image/png``, ``image/jpeg``, ..."""
+    """An encoded image, of which every endpoint gets these very bytes. ``mime`` is such as ``image/png``."""
 
     data: bytes
     mime: str
@@ -78,8 +78,8 @@ class GenerateRequest:
     ``system`` is the static prefix (task and rubric), byte-equal over pairs, so that prompt caches help;
     ``parts`` follow in order. With ``schema`` the answer must be JSON of that JSON Schema, written in the
     dialect that all endpoints share (object root, every property required, no maps, no patterns);
-    ``schema_name`` matches ``[A-Za-z0-9_-]{1,64}``. With ``labels`` the endpoint is asked for the probability
-    that its first word is each of them (one or two token words such as ``A`` or ``Yes``), and writes at most one token.
+    ``schema_name`` matches ``[A-Za-z0-9_-]{1,64}``. With ``labels`` (words such as ``A`` or ``Yes``) the endpoint is
+    asked for the probability that its first word is each of them, and writes one token at the most.
     """
 
     system: str
@@ -155,8 +155,8 @@ class Reply:
     """What came back.
 
     ``text`` is the answer as written, kept raw whatever is made of it. ``refusal`` holds the words of a
-    refusal or the name of a filter. ``labels`` maps each label asked for to its probability, summed over the spellings
-    that mean it ("Yes", " yes"); ``mass`` is their sum, low where the model wanted to say something else.
+    refusal or the name of a filter. ``labels`` maps each label asked for to its probability, summed over the
+    spellings that mean it; ``mass`` is their sum, low where the model wanted to say something else.
     ``answers`` maps a question's id to its options' probabilities, ``{"yes": p, "no": 1 - p}`` for yes or no;
     a question that was refused is missing. ``model`` is the name the endpoint resolved.
     """
@@ -222,9 +222,10 @@ class ModelProfile:
     """What one model behind one endpoint can do.
 
     ``structured`` is ``schema`` (the endpoint enforces a JSON Schema), ``json`` (any JSON) or ``none``.
-    ``logprobs`` is how many alternatives a token's probabilities are given for, 0 for none. ``questions`` is how many
-    questions one decision request takes, 0 where there is no decision endpoint. Sizes are in bytes, 0 for
-    "no limit known". ``known`` tells where it was learned: ``data`` (arrkit's model list), ``probe`` or ``user``.
+    ``logprobs`` is how many alternatives a token's probabilities are given for, 0 for none. ``questions`` is
+    how many questions one decision request takes, 0 where there is no decision endpoint. Sizes are in bytes,
+    0 for "no limit known". ``known`` tells where it was learned: ``data`` (the list of models that arrkit
+    ships), ``probe`` or ``user``.
     """
 
     images: int = 2
@@ -243,7 +244,7 @@ class ModelProfile:
 
 @dataclass(frozen=True, slots=True)
 class BatchStatus:
-    """Where a batch stands. ``replies`` maps ids to what came back, once ``done``; a failed line is an error."""
+    """Where a batch stands. Once ``done``, ``replies`` maps each id to what came back."""
 
     done: bool
     state: str
