@@ -11,7 +11,8 @@ from arrkit.shapes.checker import Asked, PromptAssessment
 from arrkit.shapes.edit_checker import EditAssessment, Goal, Plan
 from arrkit.shapes.edits import Edit, EditKind, Ref, parse_instruction
 from arrkit.shapes.grammar import parse_prompt
-from arrkit.shapes.look import Look, Seen, look_at
+from arrkit.shapes.look import Look, look_at
+from arrkit.shapes.objects import Seen
 from arrkit.shapes.phrases import Phrase, Subject
 
 Assessment = PromptAssessment | EditAssessment

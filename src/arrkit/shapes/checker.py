@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from arrkit.shapes.checks import Check
-from arrkit.shapes.look import Look, Seen
+from arrkit.shapes.look import Look
+from arrkit.shapes.objects import Seen
 from arrkit.shapes.phrases import Phrase, Subject
 from arrkit.shapes.scene import Background, Shape, Side
 

@@ -21,12 +21,16 @@ from arrkit.shapes.checker import (
 )
 from arrkit.shapes.checks import Check
 from arrkit.shapes.edits import Edit
-from arrkit.shapes.look import Look, Seen
+from arrkit.shapes.look import Look
+from arrkit.shapes.objects import Seen
 from arrkit.shapes.phrases import Subject
 from arrkit.shapes.scene import Background, Colour, Shape, Side
 
 NEAR = 0.07
 """Two objects stand at the same place when their centres are no farther apart, as a share of the side."""
+
+STILL = 0.025
+"""An object that is no farther from where it was has not been moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +218,7 @@ def _meets(goal: Goal, seen: Seen) -> float:
 def _left(old: Seen, objects: Sequence[Seen]) -> float:
     """1 where nothing like ``old`` stands at its place any more."""
     there = any(
-        _apart(seen, old) <= NEAR and seen.shape is old.shape and seen.colour is old.colour
+        _apart(seen, old) <= STILL and seen.shape is old.shape and seen.colour is old.colour
         for seen in objects
     )
     return float(not there)
