@@ -65,7 +65,7 @@ class JudgePlugin(Plugin):
     """``remote`` says whether images leave this machine.
 
     With ``transport`` the factory returns a :class:`~arrkit.judge.transport.Transport` instead of a judge;
-    arrkit puts its own :class:`~arrkit.judge.vlm.VLMJudge` on top, with its prompts, cache, limits and retries.
+    arrkit puts its own judge on top, with its prompts, cache, limits and retries.
     """
 
     operations: tuple[str, ...] = ("compare", "score", "propose", "refine", "structure")

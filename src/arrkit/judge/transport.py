@@ -78,8 +78,8 @@ class GenerateRequest:
     ``system`` is the static prefix (task and rubric), byte-equal over pairs, so that prompt caches help;
     ``parts`` follow in order. With ``schema`` the answer must be JSON of that JSON Schema, written in the
     dialect that all endpoints share (object root, every property required, no maps, no patterns);
-    ``schema_name`` matches ``[A-Za-z0-9_-]{1,64}``. With ``labels`` (words such as ``A`` or ``Yes``) the endpoint is
-    asked for the probability that its first word is each of them, and writes one token at the most.
+    ``schema_name`` matches ``[A-Za-z0-9_-]{1,64}``. With ``labels`` (words such as ``A`` or ``Yes``) the
+    endpoint is asked for the probability that its first word is each of them, and writes one token at most.
     """
 
     system: str
