@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import arrkit
+from arrkit.rubric.files import read_rubric
+from arrkit.rubric.library import shipped_names
+from arrkit.rubric.model import Dimension
 
 ROOT_ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 """The environment of child processes: they see the same modules as this one."""
@@ -67,6 +70,11 @@ def main(measure: Callable[[], Sequence[Result]]) -> int:
     for result in results:
         print(json.dumps(dataclasses.asdict(result)) if "--json" in sys.argv else result, flush=True)
     return 0 if all(result.held for result in results) else 1
+
+
+def shipped_dimensions(name: str) -> tuple[Dimension, ...]:
+    """The dimensions of a shipped rubric, none where no rubric of that name is shipped."""
+    return read_rubric(name).dimensions if name in shipped_names() else ()
 
 
 def heading() -> str:

@@ -17,10 +17,8 @@ import time
 from arrkit.backends.registry import make_dataset, make_judge
 from arrkit.data.pairs import PreferencePair
 from arrkit.judge.protocol import Order, compare_request
-from arrkit.rubric.files import read_rubric
-from arrkit.rubric.library import shipped_names
 from arrkit.rubric.model import Dimension
-from common import Bar, Result, main
+from common import Bar, Result, main, shipped_dimensions
 
 PAIRS = 200
 RUNS = 5
@@ -50,10 +48,10 @@ def measure() -> list[Result]:
             for picture in pair.pictures:
                 picture.load()
         under: dict[str, tuple[Dimension, ...]] = {"no rubric": ()}
-        if f"shapes-{task}" in shipped_names():
-            under[f"rubric shapes-{task}"] = read_rubric(f"shapes-{task}").dimensions
-        for shown, dimensions in under.items():
-            rates = [asyncio.run(rate(pairs, dimensions)) for _ in range(RUNS)]
+        if dimensions := shipped_dimensions(f"shapes-{task}"):
+            under[f"rubric shapes-{task}"] = dimensions
+        for shown, criteria in under.items():
+            rates = [asyncio.run(rate(pairs, criteria)) for _ in range(RUNS)]
             median = statistics.median(rates)
             detail = f"{median:.0f} pairs/s in both orders / {BAR:.0f}, median of {RUNS}"
             results.append(Result(f"shapes judge, {task}, {shown}", median / BAR, 1.0, Bar.AT_LEAST, detail))
