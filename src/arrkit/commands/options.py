@@ -209,3 +209,28 @@ class ImportOptions:
     out: Annotated[Path, Opt("rubric file to write", metavar="FILE")]
     name: Annotated[str, Opt("the rubric's name [the file's]", metavar="NAME")] = ""
     force: Annotated[bool, Opt("replace the output file if it exists")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckOptions:
+    """Options of ``arrkit data check``."""
+
+    pairs: Annotated[Path, Opt("file of preference pairs (.json, .jsonl, .yaml)", argument=True)]
+    task: Annotated[Task | None, Opt("the task of rows that name none: t2i or edit")] = None
+    image_root: Annotated[
+        Path | None, Opt("folder that relative image paths start from [the file's]", metavar="DIR")
+    ] = None
+    allow_remote: Annotated[bool, Opt("allow images given as http(s) URLs")] = False
+    strict: Annotated[bool, Opt("count a missing image file as a problem")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertOptions:
+    """Options of ``arrkit data convert``."""
+
+    source: Annotated[
+        str, Opt("dataset plug-in, such as shapes-edit:test, or a file of pairs", argument=True)
+    ]
+    out: Annotated[Path, Opt("folder, or .jsonl file, to write", argument=True)]
+    limit: Annotated[int | None, Opt("write only the first N pairs", metavar="N", low=1)] = None
+    force: Annotated[bool, Opt("replace what is there")] = False

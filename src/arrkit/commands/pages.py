@@ -84,9 +84,10 @@ def build_page(
     rubric = result.rubric
     tried = [Contender("none"), Contender(rubric.name, rubric.dimensions, result.digest)]
     held = tuple(case_card(case, tried, state="held out") for case in evaluation.cases) if evaluation else ()
+    explained = counts.passed + counts.refined
     learned_sentence = (
         f"{len(rubric)} criteria in {len(rubric.dimensions)} dimensions, learned from {counts.seen} pairs: "
-        f"the criteria of {counts.passed + counts.refined} recovered the human choice ({counts.passed} at once, "
+        f"the criteria of {explained} recovered the human choice ({counts.passed} at once, "
         f"{counts.refined} after refinement), {counts.discarded} pairs were discarded."
     )
     return Page(
