@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from arrkit.shapes.checks import Check
@@ -20,6 +20,10 @@ from arrkit.shapes.scene import Background, Shape, Side
 
 Score = float | None
 """In [0, 1], or None where a check has no meaning for the request."""
+
+
+DAMAGED = 0.5
+"""An object counts as damaged where its ``whole`` or ``clean`` is below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,25 @@ def matching(objects: Sequence[Seen], phrase: Phrase) -> list[Seen]:
         for each in objects
         if each.shape is phrase.shape and (phrase.colour is None or each.colour is phrase.colour)
     ]
+
+
+def benefit_of_doubt(objects: Sequence[Seen], subject: Subject) -> tuple[Seen, ...]:
+    """The objects, a damaged one taken for a wanted shape that is missing where its own is not wanted.
+
+    What a smear or a cut has made of a star may look like a circle; that it is damaged is another check's to
+    say.
+    """
+    missing = _wanted_shapes(subject)
+    missing.subtract(each.shape for each in objects)
+    seen = []
+    for each in objects:
+        taken_for = next((shape for shape, number in missing.items() if number > 0), None)
+        if min(each.whole, each.clean) < DAMAGED and missing[each.shape] < 0 and taken_for is not None:
+            missing[each.shape] += 1
+            missing[taken_for] -= 1
+            each = replace(each, shape=taken_for)
+        seen.append(each)
+    return tuple(seen)
 
 
 def objects_score(objects: Sequence[Seen], subject: Subject) -> float:
@@ -137,10 +160,6 @@ def overall(ok: bool, quality: float, count: float) -> float:
     return 0.3 * ok + 0.7 * quality * (0.3 + 0.7 * count)
 
 
-DAMAGED = 0.5
-"""An object counts as damaged where its ``whole`` or ``clean`` is below."""
-
-
 class PromptAssessment:
     """What an image is worth for a prompt. ``asked`` is None for a prompt that is not understood."""
 
@@ -152,6 +171,8 @@ class PromptAssessment:
     def scores(self) -> dict[Check, float]:
         """All checks that have a meaning here."""
         look, objects = self.look, self.look.objects
+        if self.asked is not None:
+            objects = benefit_of_doubt(objects, self.asked.subject)
         scores = {**look_scores(look), Check.WHOLE: whole_score(objects), Check.CLEAN: clean_score(objects)}
         if self.asked is None:
             return scores

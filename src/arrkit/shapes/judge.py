@@ -42,7 +42,7 @@ from arrkit.judge.protocol import (
 )
 from arrkit.rubric.model import Criterion
 from arrkit.shapes.assess import Assessment, assess
-from arrkit.shapes.checks import LOOKS
+from arrkit.shapes.checks import Check
 from arrkit.shapes.criteria import read_statement
 from arrkit.shapes.look import Look, look_at
 from arrkit.shapes.propose import Contrast, first_drafts, revised_drafts
@@ -53,6 +53,11 @@ DEAD_ZONE = 0.02
 
 TIE_MARGIN = 0.004
 """A weighted mean difference below this is a tie."""
+
+# Without criteria the judge goes by these, above all by how much of the frame is filled: measured on embedded
+# pairs, that names the better image in about 55 % of the generated pairs and 60 % of the edits.
+_GENERAL = {Check.CONTRAST: 0.5, Check.COVERAGE: 1.5, Check.SMOOTHNESS: 0.5, Check.VIVIDNESS: 0.5}
+_GENERAL_TIE = 0.0005
 
 _KEPT_LOOKS = 512
 _KEPT_ATTEMPTS = 65536
@@ -109,7 +114,7 @@ class ShapesJudge:
         seen = f"First: {first.look.summary}. Second: {second.look.summary}."
         if draws.primacy < self._primacy:
             return Verdict(Outcome.OK, Side.FIRST, findings, f"{seen} The first image, by preference for it.")
-        if abs(margin) < TIE_MARGIN:
+        if abs(margin) < (TIE_MARGIN if criteria else _GENERAL_TIE):
             return Verdict(Outcome.TIE, None, findings, f"{seen} Neither is better.")
         side = Side.FIRST if margin > 0 else Side.SECOND
         why = _reason(findings, criteria, side) if criteria else "by its general looks"
@@ -283,7 +288,7 @@ def _margin(findings: Sequence[Finding], criteria: Sequence[Criterion]) -> float
 
 
 def _general_margin(first: Assessment, second: Assessment) -> float:
-    return sum(first.scores[check] - second.scores[check] for check in LOOKS) / len(LOOKS)
+    return sum(weight * (first.scores[check] - second.scores[check]) for check, weight in _GENERAL.items())
 
 
 def _reason(findings: Sequence[Finding], criteria: Sequence[Criterion], side: Side) -> str:

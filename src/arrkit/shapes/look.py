@@ -6,6 +6,7 @@ regions are taken apart into objects, and each object is compared with the outli
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -80,7 +81,9 @@ def look_at(image: Image.Image) -> Look:
     most = _MOST_MISMATCH if objects else _MOST_MISMATCH_EMPTY
     if mismatch > most or not _BRIGHTNESS[0] <= brightness <= _BRIGHTNESS[1]:
         return _stranger("its background is none of the shapes world")
-    return Look("", objects, background, ground, bare, texture, *_general(pixels, classes, ground, bare))
+    return Look(
+        "", objects, background, ground, bare, texture, *_general(pixels, classes, ground[bare], texture)
+    )
 
 
 # The bounds of the world. Rendered scenes of all sizes and flaws stay below half of each upper bound.
@@ -151,17 +154,18 @@ def _expected_grounds() -> Floats:
     return np.repeat(columns[:, :, None, :], SAMPLES, axis=2)
 
 
-def _general(pixels: Bytes, classes: Bytes, ground: Floats, bare: Bools) -> tuple[float, float, float, float]:
+def _general(
+    pixels: Bytes, classes: Bytes, ground: Floats, texture: float
+) -> tuple[float, float, float, float]:
     """Contrast, coverage, smoothness, vividness: each in [0, 1], none of them about the prompt."""
     body = (classes != GROUND) & (classes < EDGE)
     coverage = float(body.mean())
-    grey = pixels[::2, ::2, 1].astype(np.int16)
-    bends = np.abs(np.diff(grey, axis=1)).mean() + np.abs(np.diff(grey, axis=0)).mean()
-    smoothness = float(np.exp(-bends / 12))
-    if not body.any() or not bare.any():
+    # Blurred edges and a patterned ground are what disturbs a calm look.
+    smoothness = math.exp(-20 * float((classes == EDGE).mean()) - 3 * texture)
+    if not body.any() or not len(ground):
         return 0.0, coverage, smoothness, 0.0
     inside = pixels[body].astype(np.float64)
-    contrast = float(np.linalg.norm(inside.mean(axis=0) - ground[bare].mean(axis=0)) / 300)
+    contrast = float(np.linalg.norm(inside.mean(axis=0) - ground.mean(axis=0)) / 300)
     vividness = float((inside.max(axis=1) - inside.min(axis=1)).mean() / 255)
     return min(contrast, 1.0), min(coverage * 2.5, 1.0), smoothness, vividness
 

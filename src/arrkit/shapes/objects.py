@@ -136,7 +136,7 @@ def _by_outline(box: Box, mask: Bools, least: float) -> list[tuple[Box, Bools, O
         for part, piece in _connected(box, mask & (grown == label), least)
     ]
     # Cutting must pay: a star that lost its arms is not two objects.
-    return parts if all(part[2].share == 1 for part in parts) else [(box, mask, outline)]
+    return parts if all(part[2].share > 0.85 for part in parts) else [(box, mask, outline)]
 
 
 def _connected(box: Box, mask: Bools, least: float) -> Iterator[tuple[Box, Bools]]:

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from arrkit.shapes.render import render
 from arrkit.shapes.scene import EXTENT, Background, Colour, Scene, Shape, Thing
@@ -93,32 +94,55 @@ def read_outline(mask: Bools) -> Outline:
 def _read_part(mask: Bools) -> Outline:
     """The shape of which ``mask`` is most likely a part.
 
-    Tries boxes that are as large as the region or larger and share a corner with it; the region should lie
-    inside the shape (that counts most) and fill it.
+    Tries boxes as large as the region or larger that share a side or corner with it. A cut leaves an edge of
+    its own; what remains of the old edge should lie on the shape's outline, and nothing beyond it.
     """
     height, width = mask.shape
-    area = float(mask.sum())
-    rows, columns = np.nonzero(mask)
-    stride = max(1, len(rows) // 240)
-    ys, xs = rows[::stride] + 0.5, columns[::stride] + 0.5
-    best, best_score = Outline(_SHAPES[0], 0, 0, width, height, 1.0), -1.0
+    area = float(np.count_nonzero(mask))
+    rim = mask & ~ndimage.binary_erosion(np.pad(mask, 1))[1:-1, 1:-1]
+    rows, columns = np.nonzero(rim)
+    ys, xs = rows + 0.5, columns + 0.5
+    best, best_score = Outline(_SHAPES[0], 0, 0, width, height, 1.0), -np.inf
     for index, shape in enumerate(_SHAPES):
-        mask_area = float(_masks()[index].mean())
+        filled = float(_masks()[index].mean())
         for size in _sizes(shape, width, height):
             box_w, box_h = size * EXTENT[shape][0], size * EXTENT[shape][1]
-            share = min(area / (mask_area * box_w * box_h), 1.0)
+            share = min(area / (filled * box_w * box_h), 1.0)
             for left in {0.0, width - box_w, (width - box_w) / 2}:
-                u = np.clip(((xs - left) / box_w * _FINE).astype(np.intp), 0, _FINE - 1)
-                for top in {0.0, height - box_h}:
-                    v = np.clip(((ys - top) / box_h * _FINE).astype(np.intp), 0, _FINE - 1)
-                    score = float(_masks()[index][v, u].mean()) + 0.3 * share
+                for top in {0.0, height - box_h, (height - box_h) / 2}:
+                    depth = _depths(index, (xs - left) / box_w, (ys - top) / box_h) * size
+                    on, beyond = (np.abs(depth - 0.5) < 1.2).mean(), (depth < -1.2).mean()
+                    score = float(on - 2 * beyond) + 0.1 * share
                     if score > best_score:
                         best, best_score = Outline(shape, left, top, box_w, box_h, share), score
     return best
+
+
+_PADDING = 24
+
+
+@lru_cache(maxsize=1)
+def _depth_maps() -> Floats:
+    """How deep each place lies inside each shape (negative: outside), in shares of the box's width.
+
+    (4, side, side) with side = _FINE + 2 * _PADDING.
+    """
+    padded = np.pad(_masks(), ((0, 0), (_PADDING, _PADDING), (_PADDING, _PADDING)))
+    maps = [ndimage.distance_transform_edt(mask) - ndimage.distance_transform_edt(~mask) for mask in padded]
+    return np.stack(maps) / _FINE
+
+
+def _depths(index: int, u: Floats, v: Floats) -> Floats:
+    """The depths at places given as shares of the shape's box."""
+    most = _FINE + 2 * _PADDING - 1
+    columns = np.clip(u * _FINE + _PADDING, 0, most).astype(np.intp)
+    rows = np.clip(v * _FINE + _PADDING, 0, most).astype(np.intp)
+    depths: Floats = _depth_maps()[index, rows, columns]
+    return depths
 
 
 def _sizes(shape: Shape, width: int, height: int) -> tuple[float, ...]:
     """Diameters that a shape may have of which a part is ``width`` by ``height`` pixels."""
     wide, high = width / EXTENT[shape][0], height / EXTENT[shape][1]
     least = max(wide, high)
-    return (least, least * 1.12, least * 1.25)
+    return (least, least * 1.06, least * 1.12, least * 1.2, least * 1.3)

@@ -19,7 +19,7 @@ from arrkit.shapes.checks import LOOKS, Check
 from arrkit.shapes.criteria import read_statement
 from arrkit.shapes.wording import about, variants
 
-EYE_FIRST = 0.4
+EYE_FIRST = 0.45
 """The share of pairs in which the first proposal is about general looks alone."""
 
 _CLEAR = 0.05
@@ -89,7 +89,7 @@ def revised_drafts(
     used = frozenset(check for _, check in kept)
     tries = 1 + len(blamed)
     fresh = _earnest(contrast, max(count - len(substance), 0), tries, used)
-    return (*substance, *fresh)[:count] or _worded(contrast, [contrast.core], tries)
+    return (*substance, *fresh)[:count]
 
 
 def _earnest(contrast: Contrast, count: int, tries: int, used: frozenset[Check]) -> tuple[Draft, ...]:
@@ -101,7 +101,7 @@ def _earnest(contrast: Contrast, count: int, tries: int, used: frozenset[Check])
         checks = [contrast.core, *checks]
     substantial = bool(checks) or bool(used - set(LOOKS))
     chosen = [*checks[: max(count - 1, 1)], *looks[:1]] if substantial else looks
-    return _worded(contrast, chosen[:count], tries)
+    return _worded(contrast, chosen[:count] or [contrast.core], tries)
 
 
 def _worded(contrast: Contrast, checks: Sequence[Check], tries: int) -> tuple[Draft, ...]:
