@@ -50,15 +50,15 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str =
 
 
 def percent(rate: Rate | None) -> str:
-    """``83.1 [79.0, 86.6]`` in per cent, or a dash."""
-    return "–" if rate is None else f"{rate.value * 100:.1f} [{rate.low * 100:.1f}, {rate.high * 100:.1f}]"
+    """``83.1 [79, 87]`` in per cent, or a dash. The ends are whole: a table of these must fit a terminal."""
+    return "–" if rate is None else f"{rate.value * 100:.1f} [{rate.low * 100:.0f}, {rate.high * 100:.0f}]"
 
 
 def points(rate: Rate | None) -> str:
-    """``+12.4 [8.1, 16.9]`` in percentage points, or a dash."""
+    """``+12.4 [+8, +17]`` in percentage points, or a dash."""
     if rate is None:
         return "–"
-    return f"{rate.value * 100:+.1f} [{rate.low * 100:+.1f}, {rate.high * 100:+.1f}]"
+    return f"{rate.value * 100:+.1f} [{rate.low * 100:+.0f}, {rate.high * 100:+.0f}]"
 
 
 def number(rate: Rate | None) -> str:

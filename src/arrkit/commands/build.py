@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from arrkit import __version__
+from arrkit.backends.spec import Spec
 from arrkit.canonical import digest
 from arrkit.commands.evaluate import measure
 from arrkit.commands.inputs import NamedRubric, contenders, open_dataset, open_judge
@@ -25,7 +25,7 @@ from arrkit.judge.session import JudgeSession
 from arrkit.judge.tally import TIE_CREDIT
 from arrkit.options import identity
 from arrkit.progress import Progress, Watch, unwatched
-from arrkit.rubric.build import LearnedRubric, Recipe, learn_rubric
+from arrkit.rubric.build import Fate, LearnedRubric, Recipe, learn_rubric
 from arrkit.rubric.files import rubric_digest, write_rubric
 from arrkit.rubric.model import DatasetRef, Metrics, Provenance, Rubric, slug
 from arrkit.runs.folder import RunFolder
@@ -112,8 +112,8 @@ async def _build(
 ) -> BuildReport:
     session = JudgeSession(judge, run.journal, concurrency=options.concurrency)
 
-    def tell(fates: Counter[str]) -> None:
-        watch(Progress("learning criteria", sum(fates.values()), len(split.build), fates))
+    def tell(done: int, fates: Mapping[Fate, int]) -> None:
+        watch(Progress("learning criteria", done, len(split.build), fates))
 
     learned = await learn_rubric(
         session,
@@ -133,7 +133,7 @@ async def _build(
         on_stage=lambda stage: watch(Progress(stage, 0, 1)),
     )
     rubric = Rubric(
-        name=options.name or slug(out.stem.removeprefix("rubric-") if options.out else f"{dataset.name}"),
+        name=options.name or _name(options, dataset),
         task=task,
         dimensions=learned.dimensions,
         description=_description(learned, dataset),
@@ -205,6 +205,13 @@ def split_pairs(pairs: Iterable[PreferencePair], task: Task, *, holdout: float, 
         (held if len(held) < wanted else build).extend(prompts[prompt])
     decided = tuple(pair for pair in build if pair.label is not Label.TIE)
     return Split(decided, tuple(held), len(build) - len(decided))
+
+
+def _name(options: BuildOptions, dataset: PairDataset) -> str:
+    """The rubric's name where none is given: that of the file to write, or of the pairs."""
+    if options.out is not None:
+        return slug(options.out.stem)
+    return slug(options.pairs.stem if options.pairs is not None else Spec.parse(dataset.name).name)
 
 
 def _refuse_other(out: Path, run: RunFolder, *, force: bool) -> None:

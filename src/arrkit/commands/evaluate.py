@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from arrkit.commands.inputs import NamedRubric, contenders, open_dataset, open_judge, open_rubrics
@@ -119,10 +120,12 @@ async def measure(
 ) -> tuple[JudgeReport, Evaluation]:
     """Judge a dataset and make the report: what ``eval``, ``bias``, ``verify`` and ``build`` share."""
     total = len(dataset)
+    before = Counter(session.outcomes)
     shaped = {digest for each in rubrics for digest in each.rubric.provenance.build_pairs}
 
     def tell(evaluation: Evaluation) -> None:
-        watch(Progress(stage, evaluation.pairs + len(evaluation.skipped), total, _ends(session)))
+        done = evaluation.pairs + len(evaluation.skipped)
+        watch(Progress(stage, done, total, dict(session.outcomes - before)))
 
     try:
         evaluation = await judge_pairs(
@@ -164,7 +167,3 @@ async def measure(
             f"people called every pair of {dataset.name} a tie, so no judge can be right or wrong on it"
         )
     return report, evaluation
-
-
-def _ends(session: JudgeSession) -> dict[str, int]:
-    return {str(outcome): count for outcome, count in session.outcomes.items()}

@@ -196,7 +196,7 @@ def accuracy_table(report: JudgeReport) -> Table:
             Column(
                 "Change", ColumnKind.DIFFERENCE, "paired difference to the first row, bootstrap over pairs"
             ),
-            Column("p", ColumnKind.NUMBER, "McNemar's exact test, two-sided"),
+            Column("p", ColumnKind.TEXT, "McNemar's exact test, two-sided"),
             Column("Right in both orders", ColumnKind.RATE),
             Column("Kappa", ColumnKind.NUMBER, "Cohen's kappa between judge and people"),
         ),
@@ -205,13 +205,17 @@ def accuracy_table(report: JudgeReport) -> Table:
                 row.rubric,
                 row.stats.accuracy,
                 row.change.difference if row.change else None,
-                round(row.change.p, 4) if row.change else None,
+                _p_value(row.change.p) if row.change else None,
                 row.stats.both_right,
                 row.stats.kappa,
             )
             for row in report.rows
         ),
     )
+
+
+def _p_value(p: float) -> str:
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
 def bias_table(report: JudgeReport) -> Table:

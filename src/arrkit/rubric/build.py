@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -113,7 +113,7 @@ async def learn_rubric(
     *,
     window: int = 16,
     strict: bool = False,
-    on_pair: Callable[[Counter[str]], None] = lambda _: None,
+    on_pair: Callable[[int, Mapping[Fate, int]], None] = lambda done, fates: None,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> LearnedRubric:
     """Learn a rubric from ``pairs``, none of which may be a tie.
@@ -138,7 +138,7 @@ async def learn_rubric(
             results[index] = Learned(pair, Fate.POSTPONED, trouble=str(trouble))
         finally:
             pair.release()
-        on_pair(Counter(str(each.fate) for each in results.values()))
+        on_pair(len(results), {fate: sum(each.fate is fate for each in results.values()) for fate in Fate})
 
     await run_bounded((learn(index) for index in range(len(pairs))), window)
     postponed = [index for index, each in results.items() if each.fate is Fate.POSTPONED]
