@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from arrkit.shapes.grammar import SIDES
-from arrkit.shapes.layout import place, with_thing
+from arrkit.shapes.layout import fitted, place, with_thing
 from arrkit.shapes.scene import MAX_THINGS, Background, Colour, Scene, Shape, Side, Thing
 
 
@@ -190,7 +190,8 @@ def apply(edit: Edit, scene: Scene, rng: random.Random) -> Scene | None:
     if edit.kind is EditKind.REMOVE:
         return with_thing(scene, index, None)
     if edit.kind is EditKind.REPLACE and edit.new:
-        return with_thing(scene, index, replace(thing, shape=edit.new.shape, colour=edit.new.colour))
+        new = replace(thing, shape=edit.new.shape, colour=edit.new.colour)
+        return with_thing(scene, index, fitted(new, others))
     moved = _placed(edit, rng, others, scene, edit.target, size=thing.size)
     return None if moved is None else with_thing(scene, index, moved)
 

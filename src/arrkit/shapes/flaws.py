@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 from arrkit.shapes.edits import Edit, EditKind, Ref, another, apply
 from arrkit.shapes.grammar import Wants
-from arrkit.shapes.layout import place, with_thing
+from arrkit.shapes.layout import fitted, place, with_thing
 from arrkit.shapes.scene import (
-    EXTENT,
     MAX_THINGS,
+    RADIUS,
     Background,
     Colour,
     Scene,
@@ -54,7 +54,7 @@ def _wrong_colour(scene: Scene, wants: Wants, rng: random.Random) -> Scene | Non
     return _recoloured(scene, index, rng.choice([colour for colour in Colour if colour not in taken]))
 
 
-def _swapped_colours(scene: Scene, wants: Wants, rng: random.Random) -> Scene | None:
+def _swapped_colours(scene: Scene, wants: Wants, _rng: random.Random) -> Scene | None:
     if len(wants.groups) < 2 or not all(want.colour for want in wants.groups):
         return None
     one, two = scene.things[:2]
@@ -68,11 +68,11 @@ def _wrong_shape(scene: Scene, wants: Wants, rng: random.Random) -> Scene | None
     asked = {want.shape for want in wants.groups}
     other = rng.choice([shape for shape in Shape if shape not in asked])
     thing = scene.things[index]
-    # All shapes fit where the circle around the largest one fits.
-    return with_thing(scene, index, replace(thing, shape=other, size=round(thing.size * 0.86, 4)))
+    others = [*scene.things[:index], *scene.things[index + 1 :]]
+    return with_thing(scene, index, fitted(replace(thing, shape=other), others))
 
 
-def _missing(scene: Scene, wants: Wants, rng: random.Random) -> Scene | None:
+def _missing(scene: Scene, _wants: Wants, rng: random.Random) -> Scene | None:
     if len(scene.things) < 2:
         return None
     return with_thing(scene, rng.randrange(len(scene.things)), None)
@@ -89,12 +89,13 @@ def _extra(scene: Scene, wants: Wants, rng: random.Random) -> Scene | None:
     return None if thing is None else replace(scene, things=(*scene.things, thing))
 
 
-def _wrong_side(scene: Scene, wants: Wants, rng: random.Random) -> Scene | None:
+def _wrong_side(scene: Scene, wants: Wants, _rng: random.Random) -> Scene | None:
     if wants.side is None:
         return None
     one, two = scene.things[:2]
-    size = round(min(one.size, two.size) * 0.9, 4)
-    swapped = replace(one, x=two.x, y=two.y, size=size), replace(two, x=one.x, y=one.y, size=size)
+    size = min(one.size, two.size)
+    there, here = replace(one, x=two.x, y=two.y, size=size), replace(two, x=one.x, y=one.y, size=size)
+    swapped = fitted(there, [here]), fitted(here, [there])
     if lies((swapped[0].x, swapped[0].y), wants.side, (swapped[1].x, swapped[1].y)):
         return None
     return replace(scene, things=(*swapped, *scene.things[2:]))
@@ -127,7 +128,7 @@ def _cut(scene: Scene, rng: random.Random) -> Scene | None:
     cut = Slice(
         thing.x,
         thing.y,
-        round(max(EXTENT[thing.shape]) * thing.size * 1.1, 4),
+        round(2.05 * RADIUS[thing.shape] * thing.size, 4),
         round(rng.uniform(-math.pi, math.pi), 3),
         round(thing.size * rng.uniform(-0.08, 0.08), 4),
     )
@@ -156,11 +157,11 @@ PROMPT_FLAWS: Mapping[str, PromptFlaw] = {
 """The flaws of generated pictures, by name, dearest first."""
 
 
-def _nothing_done(edited: Scene, source: Scene, edit: Edit, rng: random.Random) -> Scene | None:
+def _nothing_done(_edited: Scene, source: Scene, _edit: Edit, _rng: random.Random) -> Scene | None:
     return source
 
 
-def _wrong_target(edited: Scene, source: Scene, edit: Edit, rng: random.Random) -> Scene | None:
+def _wrong_target(_edited: Scene, source: Scene, edit: Edit, rng: random.Random) -> Scene | None:
     if edit.target is None:
         return None
     refs = [Ref(each.colour, each.shape) for each in source.things]
@@ -189,7 +190,7 @@ def _bystanders(edited: Scene, source: Scene) -> list[int]:
     return [index for index, thing in enumerate(edited.things) if thing in source.things]
 
 
-def _bystander_recoloured(edited: Scene, source: Scene, edit: Edit, rng: random.Random) -> Scene | None:
+def _bystander_recoloured(edited: Scene, source: Scene, _edit: Edit, rng: random.Random) -> Scene | None:
     bystanders = _bystanders(edited, source)
     if not bystanders:
         return None
@@ -199,12 +200,12 @@ def _bystander_recoloured(edited: Scene, source: Scene, edit: Edit, rng: random.
     return _recoloured(edited, index, rng.choice([colour for colour in Colour if colour not in taken]))
 
 
-def _bystander_gone(edited: Scene, source: Scene, edit: Edit, rng: random.Random) -> Scene | None:
+def _bystander_gone(edited: Scene, source: Scene, _edit: Edit, rng: random.Random) -> Scene | None:
     bystanders = _bystanders(edited, source)
     return with_thing(edited, rng.choice(bystanders), None) if bystanders else None
 
 
-def _bystander_moved(edited: Scene, source: Scene, edit: Edit, rng: random.Random) -> Scene | None:
+def _bystander_moved(edited: Scene, source: Scene, _edit: Edit, rng: random.Random) -> Scene | None:
     bystanders = _bystanders(edited, source)
     if not bystanders:
         return None
@@ -222,7 +223,7 @@ def _far(one: Thing, other: Thing) -> bool:
     return math.hypot(one.x - other.x, one.y - other.y) > 0.2
 
 
-def _background_changed(edited: Scene, source: Scene, edit: Edit, rng: random.Random) -> Scene | None:
+def _background_changed(edited: Scene, _source: Scene, edit: Edit, rng: random.Random) -> Scene | None:
     if edit.kind is EditKind.BACKGROUND:
         return None
     if rng.random() < 0.5:
@@ -240,8 +241,8 @@ EDIT_FLAWS: Mapping[str, EditFlaw] = {
     "bystander_gone": EditFlaw(0.8, _bystander_gone),
     "bystander_recoloured": EditFlaw(0.7, _bystander_recoloured),
     "bystander_moved": EditFlaw(0.6, _bystander_moved),
-    "smeared": EditFlaw(0.6, lambda edited, source, edit, rng: _smeared(edited, rng)),
+    "smeared": EditFlaw(0.6, lambda edited, _source, _edit, rng: _smeared(edited, rng)),
     "background_changed": EditFlaw(0.5, _background_changed),
-    "cut": EditFlaw(0.5, lambda edited, source, edit, rng: _cut(edited, rng)),
+    "cut": EditFlaw(0.5, lambda edited, _source, _edit, rng: _cut(edited, rng)),
 }
 """The flaws of edited pictures, by name, dearest first."""

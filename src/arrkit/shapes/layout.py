@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
 from arrkit.shapes.grammar import Wants
-from arrkit.shapes.scene import EXTENT, Background, Colour, Scene, Shape, Side, Thing, lies
+from arrkit.shapes.scene import EXTENT, RADIUS, Background, Colour, Scene, Shape, Side, Thing, lies
 
 MARGIN = 0.03
 """Free space between a thing and the picture's edge, and between two things, as a share of the side."""
@@ -64,14 +65,25 @@ def place(
     return None
 
 
-def clear(one: Thing, other: Thing) -> bool:
-    """Whether there is a gap between the bounding circles of two things."""
-    gap = ((one.x - other.x) ** 2 + (one.y - other.y) ** 2) ** 0.5
-    return gap > (_reach(one) + _reach(other)) / 2 + MARGIN
+def clear(one: Thing, other: Thing, gap: float = MARGIN) -> bool:
+    """Whether there is more than ``gap`` between the circles that hold the two things."""
+    apart = math.hypot(one.x - other.x, one.y - other.y)
+    return apart > RADIUS[one.shape] * one.size + RADIUS[other.shape] * other.size + gap
 
 
-def _reach(thing: Thing) -> float:
-    return max(EXTENT[thing.shape]) * thing.size
+def fitted(thing: Thing, others: list[Thing]) -> Thing:
+    """The thing as large as it is, or shrunk just so far that it lies in the picture and touches no other.
+
+    For a thing that takes the place of another and may reach further than that one did.
+    """
+    while not (_inside(thing) and all(clear(thing, other, MARGIN / 3) for other in others)):
+        thing = replace(thing, size=round(thing.size * 0.96, 4))
+    return thing
+
+
+def _inside(thing: Thing) -> bool:
+    wide, high = (extent * thing.size / 2 + MARGIN / 3 for extent in EXTENT[thing.shape])
+    return wide <= thing.x <= 1 - wide and high <= thing.y <= 1 - high
 
 
 def _centre(thing: Thing) -> tuple[float, float]:

@@ -23,7 +23,7 @@ _PAIRS = {
     "seed": Parameter(0, "draws everything"),
     "noise": Parameter(0.08, "share of pairs whose label is the wrong way round", low=0, high=1),
     "ties": Parameter(0.05, "share of pairs that are ties", low=0, high=1),
-    "size": Parameter(96, "side of the pictures in pixels", low=32, high=512),
+    "size": Parameter(96, "side of the pictures in pixels", low=32, high=256),
 }
 
 dataset_t2i = DatasetPlugin(

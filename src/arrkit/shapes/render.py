@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,16 +103,15 @@ def _square(x: Floats, y: Floats, diameter: float) -> Floats:
 
 def _triangle(x: Floats, y: Floats, diameter: float) -> Floats:
     corner = 0.05 * diameter
-    # An equilateral triangle of inradius r is (2 sqrt 3) r wide and 3 r high; its centroid lies r / 2 below
-    # the middle of that height.
-    inradius = 0.278 * diameter - corner
+    # An equilateral triangle of inradius r is (2 sqrt 3) r wide and 3 r high, before its corners are rounded.
+    inradius = 0.277 * diameter
     half, height = math.sqrt(3) * inradius, 3 * inradius
     return _polygon_half(x, y, ((0.0, -height / 2), (half, height / 2), (0.0, height / 2)), corner)
 
 
 def _star(x: Floats, y: Floats, diameter: float) -> Floats:
     corner = 0.035 * diameter
-    outer, inner = 0.585 * diameter, 0.300 * diameter
+    outer, inner = 0.5625 * diameter, 0.288 * diameter
     # The bounding box of a five-pointed star reaches from -1 to cos 36 degrees radii: the middle is 0.095 up.
     lift = outer * (1 - math.cos(math.radians(36))) / 2
     points = []
@@ -132,7 +132,7 @@ def _polygon_half(x: Floats, y: Floats, points: tuple[tuple[float, float], ...],
     shape = np.broadcast_shapes(x.shape, y.shape)
     nearest = np.full(shape, np.inf, np.float32)
     inside = np.zeros(shape, np.bool_)
-    for (ax, ay), (bx, by) in zip(points, points[1:], strict=False):
+    for (ax, ay), (bx, by) in pairwise(points):
         ex, ey = np.float32(bx - ax), np.float32(by - ay)
         px, py = x - np.float32(ax), y - np.float32(ay)
         along = np.clip((px * ex + py * ey) / (ex * ex + ey * ey), 0, 1)
@@ -192,7 +192,7 @@ def _draw_body(canvas: Floats, thing: Thing, distance: Floats, left: int, top: i
 
 def _grid(size: int) -> tuple[Floats, Floats]:
     """Pixel centres as fractions of the side: x of shape (1, size), y of shape (size, 1)."""
-    centres = (np.arange(size, dtype=np.float32) + 0.5) / size
+    centres = (np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(size)
     return centres[None, :], centres[:, None]
 
 

@@ -95,10 +95,18 @@ EXTENT: dict[Shape, tuple[float, float]] = {
 }
 """Width and height of each shape's bounding box as a multiple of ``Thing.size``, within 2 %."""
 
+RADIUS: dict[Shape, float] = {
+    Shape.CIRCLE: 0.5,
+    Shape.SQUARE: 0.594,
+    Shape.TRIANGLE: 0.685,
+    Shape.STAR: 0.642,
+}
+"""Radius of the smallest circle about (x, y) that holds all of a thing, as a multiple of its size."""
+
 
 @dataclass(frozen=True, slots=True)
 class Smear:
-    """The round region of diameter ``size`` about (x, y) is dragged along ``angle`` (radians) by ``length``."""
+    """The round region of diameter ``size`` about (x, y), dragged along ``angle`` (radians) by ``length``."""
 
     x: float
     y: float
@@ -120,7 +128,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Texture:
-    """The background carries a pattern: ``kind`` is stripes or blotches, ``strength`` a share of full scale."""
+    """A pattern on the background: ``kind`` is stripes or blotches, ``strength`` a share of full scale."""
 
     kind: str
     strength: float
