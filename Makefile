@@ -37,7 +37,7 @@ docs: $(STAMP)  ## write the help pages in docs/ anew
 	$(BIN)/python -m arrkit.cli.docs
 
 bench: $(STAMP)  ## print the speed and memory ratios that arrkit promises
-	@set -e; for each in benchmarks/bench_*.py; do echo "== $$each"; $(BIN)/python "$$each"; done
+	$(BIN)/python benchmarks/run.py
 
 clean:  ## remove .venv and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -19,13 +19,14 @@ from arrkit.concurrency import run_sync
 from arrkit.data.pairs import ImageUnreadable, Label, PairDataset, PreferencePair, Task
 from arrkit.errors import InputError
 from arrkit.judge.evaluate import Evaluation
-from arrkit.judge.protocol import Judge, Order, Orders
+from arrkit.judge.orders import Orders
+from arrkit.judge.protocol import Judge, Order
 from arrkit.judge.report import JudgeReport
 from arrkit.judge.session import JudgeSession
 from arrkit.judge.tally import TIE_CREDIT
 from arrkit.options import identity
 from arrkit.progress import Progress, Watch, unwatched
-from arrkit.rubric.build import Fate, LearnedRubric, Recipe, learn_rubric
+from arrkit.rubric.build import LearnedRubric, Recipe, learn_rubric
 from arrkit.rubric.files import rubric_digest, write_rubric
 from arrkit.rubric.model import DatasetRef, Metrics, Provenance, Rubric, slug
 from arrkit.runs.folder import RunFolder
@@ -112,7 +113,7 @@ async def _build(
 ) -> BuildReport:
     session = JudgeSession(judge, run.journal, concurrency=options.concurrency)
 
-    def tell(done: int, fates: Mapping[Fate, int]) -> None:
+    def tell(done: int, fates: Mapping[str, int]) -> None:
         watch(Progress("learning criteria", done, len(split.build), fates))
 
     learned = await learn_rubric(

@@ -13,7 +13,8 @@ from arrkit.concurrency import run_sync
 from arrkit.data.pairs import PairDataset
 from arrkit.errors import InputError, RunError
 from arrkit.judge.evaluate import Contender, Evaluation, judge_pairs
-from arrkit.judge.protocol import Judge, Orders
+from arrkit.judge.orders import Orders
+from arrkit.judge.protocol import Judge
 from arrkit.judge.report import JudgeReport, make_rows
 from arrkit.judge.session import JudgeSession
 from arrkit.options import identity
@@ -125,7 +126,7 @@ async def measure(
 
     def tell(evaluation: Evaluation) -> None:
         done = evaluation.pairs + len(evaluation.skipped)
-        watch(Progress(stage, done, total, dict(session.outcomes - before)))
+        watch(Progress(stage, done, total, {str(end): count for end, count in (session.outcomes - before).items()}))
 
     try:
         evaluation = await judge_pairs(

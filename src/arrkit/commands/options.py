@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from arrkit.data.pairs import Task
-from arrkit.judge.protocol import Orders
+from arrkit.judge.orders import Orders
 from arrkit.options import Opt
 
 DATA = "Data"

@@ -12,7 +12,8 @@ from arrkit.commands.runs import open_run
 from arrkit.concurrency import run_sync
 from arrkit.data.pairs import PairDataset
 from arrkit.errors import InputError
-from arrkit.judge.protocol import Judge, Orders
+from arrkit.judge.orders import Orders
+from arrkit.judge.protocol import Judge
 from arrkit.judge.report import JudgeReport
 from arrkit.judge.session import JudgeSession
 from arrkit.judge.tally import TIE_CREDIT

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from arrkit.concurrency import run_bounded
 from arrkit.data.pairs import ImageUnreadable, Label, PreferencePair
 from arrkit.errors import InputError
-from arrkit.judge.protocol import Order, Orders, Verdict, compare_request
+from arrkit.judge.orders import Orders
+from arrkit.judge.protocol import Order, Verdict, compare_request
 from arrkit.judge.session import JudgeSession
 from arrkit.judge.tally import PairedTally, Tally, chosen
 from arrkit.rubric.model import SHORT_DIGEST, Dimension

@@ -8,6 +8,9 @@ A judge is a frozen evaluator. It is asked to
 - ``refine`` proposed criteria after they failed to recover it,
 - ``structure`` a pool of verified criteria into dimensions.
 
+Two more operations are offered by judges that can: ``rank`` several images at once
+(:class:`ListwiseJudge`) and ``zero_shot`` criteria from a prompt alone (:class:`ZeroShotJudge`).
+
 Requests are values with a digest (:func:`request_key`), so that an answer can be kept and never asked for
 twice. A judge reports trouble as an :class:`Outcome`, it does not raise: what it raises all
 the same becomes ``failed`` in :class:`~arrkit.judge.session.JudgeSession`.
@@ -17,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from arrkit.canonical import Json, digest
 from arrkit.data.pairs import Picture, PreferencePair, Task
@@ -68,19 +71,6 @@ class Order(StrEnum):
     BA = "ba"
 
 
-class Orders(StrEnum):
-    """In which presentations each pair is shown.
-
-    ``forward`` puts the image that people preferred first, ``reverse`` second, ``both`` shows each pair
-    twice, ``random`` draws one presentation from the seed. Ties count as if A were preferred.
-    """
-
-    FORWARD = "forward"
-    REVERSE = "reverse"
-    BOTH = "both"
-    RANDOM = "random"
-
-
 class Answer(StrEnum):
     """What a judge says of one criterion: which side meets it better, both alike, or it cannot tell."""
 
@@ -99,6 +89,37 @@ class Usage:
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     seconds: float | None = None
+
+
+LOW_MASS = 0.5
+"""Below this label mass a model meant to say something else, and its probabilities are not to be relied on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What an answer of a remote judge rests on. All fields are empty for a judge that has nothing to say here.
+
+    ``scoring`` is ``decision``, ``logprob`` or ``generate``. ``first``, ``second`` and ``tie`` are the
+    probabilities of the three choices where the endpoint gave any; they sum to 1. ``mass`` is the lowest
+    label mass among the requests, in [0, 1]. ``model`` is the name that the endpoint resolved. ``requests``
+    counts what was sent, retries included, ``cached`` the answers that came from the cache, ``repairs`` the
+    questions that were asked again since their first answer could not be used.
+    """
+
+    scoring: str = ""
+    first: float | None = None
+    second: float | None = None
+    tie: float | None = None
+    mass: float | None = None
+    model: str = ""
+    requests: int = 0
+    cached: int = 0
+    repairs: int = 0
+
+    @property
+    def low_mass(self) -> bool:
+        """Whether the probabilities are unreliable."""
+        return self.mass is not None and self.mass < LOW_MASS
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +147,7 @@ class Verdict:
     rationale: str = ""
     detail: str = ""
     usage: Usage = Usage()
+    basis: Basis = Basis()
 
     def __post_init__(self) -> None:
         if (self.preferred is not None) != (self.outcome is Outcome.OK):
@@ -181,6 +203,57 @@ class ScoreRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RankRequest:
+    """In which order do these 3 to 8 images stand, the best one first?"""
+
+    task: Task
+    prompt: str
+    candidates: tuple[Picture, ...]
+    source: Picture | None = None
+    dimensions: tuple[Dimension, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 3 <= len(self.candidates) <= 8:
+            raise ValueError(f"3 to 8 candidates can be ranked at once, not {len(self.candidates)}")
+
+    def content(self) -> dict[str, Json]:
+        """All that the judge is told, images by their digests. Reads the images."""
+        return {
+            "op": "rank",
+            "task": self.task,
+            "prompt": self.prompt,
+            "images": [picture.digest for picture in self.candidates],
+            "source": None if self.source is None else self.source.digest,
+            "dimensions": criteria_content(self.dimensions),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RankFinding:
+    """Which candidate meets one criterion best: its index, or None where none stands out."""
+
+    criterion: str
+    best: int | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The answer to a :class:`RankRequest`.
+
+    ``ranks[i]`` is the rank of candidate ``i``, 1 for the best; a permutation, empty unless ``outcome`` is ok.
+    """
+
+    outcome: Outcome
+    ranks: tuple[int, ...] = ()
+    findings: tuple[RankFinding, ...] = ()
+    rationale: str = ""
+    detail: str = ""
+    usage: Usage = Usage()
+    basis: Basis = Basis()
+
+
+@dataclass(frozen=True, slots=True)
 class CriterionScore:
     """How well one criterion is met: a probability in [0, 1], or None where the judge cannot tell."""
 
@@ -197,6 +270,7 @@ class Scores:
     scores: tuple[CriterionScore, ...] = ()
     detail: str = ""
     usage: Usage = Usage()
+    basis: Basis = Basis()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +311,19 @@ class ProposeRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ZeroShotRequest:
+    """By what should images for this prompt be judged? Give ``count`` criteria before any image is seen."""
+
+    task: Task
+    prompt: str
+    count: int
+
+    def content(self) -> dict[str, Json]:
+        """All that the judge is told."""
+        return {"op": "zero_shot", "task": self.task, "prompt": self.prompt, "count": self.count}
+
+
+@dataclass(frozen=True, slots=True)
 class RefineRequest:
     """These criteria, given to ``proposed``, failed to recover the preference: give better ones."""
 
@@ -256,12 +343,13 @@ class RefineRequest:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The answer to ``propose`` and ``refine``; ``drafts`` is empty unless ``outcome`` is ok."""
+    """The answer to ``propose``, ``refine`` and ``zero_shot``; ``drafts`` is empty unless ``outcome`` is ok."""
 
     outcome: Outcome
     drafts: tuple[Draft, ...] = ()
     detail: str = ""
     usage: Usage = Usage()
+    basis: Basis = Basis()
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,10 +399,19 @@ class Structure:
     dimensions: tuple[StructuredDimension, ...] = ()
     detail: str = ""
     usage: Usage = Usage()
+    basis: Basis = Basis()
 
 
-Request = CompareRequest | ScoreRequest | ProposeRequest | RefineRequest | StructureRequest
-Response = Verdict | Scores | Proposal | Structure
+Request = (
+    CompareRequest
+    | ScoreRequest
+    | RankRequest
+    | ProposeRequest
+    | ZeroShotRequest
+    | RefineRequest
+    | StructureRequest
+)
+Response = Verdict | Scores | Ranking | Proposal | Structure
 
 
 class Judge(Protocol):
@@ -338,6 +435,20 @@ class Judge(Protocol):
     async def aclose(self) -> None:
         """Let go of connections. Called once, after the last request."""
         ...
+
+
+@runtime_checkable
+class ListwiseJudge(Judge, Protocol):
+    """A judge that can also put several images in order."""
+
+    async def rank(self, request: RankRequest) -> Ranking: ...
+
+
+@runtime_checkable
+class ZeroShotJudge(Judge, Protocol):
+    """A judge that can also name criteria from the prompt alone."""
+
+    async def zero_shot(self, request: ZeroShotRequest) -> Proposal: ...
 
 
 def compare_request(pair: PreferencePair, order: Order, dimensions: tuple[Dimension, ...]) -> CompareRequest:

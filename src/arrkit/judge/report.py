@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from arrkit.judge.evaluate import Contender, Evaluation, Skipped
-from arrkit.judge.protocol import Orders
+from arrkit.judge.orders import Orders
 from arrkit.judge.tally import JudgeStats, PairedStats
 from arrkit.rubric.model import DatasetRef
 

@@ -77,9 +77,9 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What one pair taught: its fate, the verified drafts (empty unless passed or refined), the best revision.
+    """What one pair taught: its fate, the verified drafts, the best revision.
 
-    ``revisions`` counts the refinements tried; ``trouble`` says why a pair was postponed.
+    ``drafts`` is empty unless the pair passed or was refined; ``revisions`` counts the refinements tried; ``trouble`` says why a pair was postponed.
     """
 
     pair: PreferencePair
@@ -113,7 +113,7 @@ async def learn_rubric(
     *,
     window: int = 16,
     strict: bool = False,
-    on_pair: Callable[[int, Mapping[Fate, int]], None] = lambda done, fates: None,
+    on_pair: Callable[[int, Mapping[str, int]], None] = lambda *_: None,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> LearnedRubric:
     """Learn a rubric from ``pairs``, none of which may be a tie.
@@ -138,7 +138,7 @@ async def learn_rubric(
             results[index] = Learned(pair, Fate.POSTPONED, trouble=str(trouble))
         finally:
             pair.release()
-        on_pair(len(results), {fate: sum(each.fate is fate for each in results.values()) for fate in Fate})
+        on_pair(len(results), {str(fate): sum(each.fate is fate for each in results.values()) for fate in Fate})
 
     await run_bounded((learn(index) for index in range(len(pairs))), window)
     postponed = [index for index, each in results.items() if each.fate is Fate.POSTPONED]
