@@ -46,7 +46,7 @@ def _cancelled(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
 
 
 def run_sync(work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work`` to its end from synchronous code, also inside a notebook, whose loop is already running."""
+    """Run ``work`` to its end from synchronous code, also in a notebook, whose loop is running already."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,7 +1,7 @@
 """The help pages in the docs, generated so that they cannot fall behind the code.
 
-    python -m arrkit.cli.docs            write docs/commands.md anew
-    python -m arrkit.cli.docs --check    exit with 1 if it is not what would be written
+python -m arrkit.cli.docs            write docs/commands.md anew
+python -m arrkit.cli.docs --check    exit with 1 if it is not what would be written
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -33,7 +34,8 @@ def pages() -> Iterator[tuple[str, str]]:
     yield from _pages(root, "arrkit", None)
 
 
-def _pages(command, name, parent):  # type: ignore[no-untyped-def]  # Typer vendors the classes it is made of
+# Any: Typer vendors the classes that its commands are made of, and exports no names for them.
+def _pages(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:
     context = command.context_class(
         command,
         info_name=name,

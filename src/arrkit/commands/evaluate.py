@@ -126,7 +126,8 @@ async def measure(
 
     def tell(evaluation: Evaluation) -> None:
         done = evaluation.pairs + len(evaluation.skipped)
-        watch(Progress(stage, done, total, {str(end): count for end, count in (session.outcomes - before).items()}))
+        ends = {str(outcome): count for outcome, count in (session.outcomes - before).items()}
+        watch(Progress(stage, done, total, ends))
 
     try:
         evaluation = await judge_pairs(

@@ -79,7 +79,8 @@ class Revision:
 class Learned:
     """What one pair taught: its fate, the verified drafts, the best revision.
 
-    ``drafts`` is empty unless the pair passed or was refined; ``revisions`` counts the refinements tried; ``trouble`` says why a pair was postponed.
+    ``drafts`` is empty unless the pair passed or was refined, ``revisions`` counts the refinements tried, and
+    ``trouble`` says why a pair was postponed.
     """
 
     pair: PreferencePair
@@ -138,7 +139,8 @@ async def learn_rubric(
             results[index] = Learned(pair, Fate.POSTPONED, trouble=str(trouble))
         finally:
             pair.release()
-        on_pair(len(results), {str(fate): sum(each.fate is fate for each in results.values()) for fate in Fate})
+        fates = Counter(each.fate for each in results.values())
+        on_pair(len(results), {str(fate): fates[fate] for fate in Fate})
 
     await run_bounded((learn(index) for index in range(len(pairs))), window)
     postponed = [index for index, each in results.items() if each.fate is Fate.POSTPONED]
