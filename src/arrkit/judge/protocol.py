@@ -92,12 +92,12 @@ class Usage:
 
 
 LOW_MASS = 0.5
-"""Below this label mass a model meant to say something else, and its probabilities are not to be relied on."""
+"""Below this label mass a model meant to say something else: its probabilities are unreliable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What an answer of a remote judge rests on. All fields are empty for a judge that has nothing to say here.
+    """What an answer of a remote judge rests on; empty for a judge that has nothing to say here.
 
     ``scoring`` is ``decision``, ``logprob`` or ``generate``. ``first``, ``second`` and ``tie`` are the
     probabilities of the three choices where the endpoint gave any; they sum to 1. ``mass`` is the lowest
@@ -241,7 +241,8 @@ class RankFinding:
 class Ranking:
     """The answer to a :class:`RankRequest`.
 
-    ``ranks[i]`` is the rank of candidate ``i``, 1 for the best; a permutation, empty unless ``outcome`` is ok.
+    ``ranks[i]`` is the rank of candidate ``i``, 1 for the best: a permutation, empty unless ``outcome``
+    is ok.
     """
 
     outcome: Outcome
@@ -343,7 +344,7 @@ class RefineRequest:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The answer to ``propose``, ``refine`` and ``zero_shot``; ``drafts`` is empty unless ``outcome`` is ok."""
+    """The answer to ``propose``, ``refine`` and ``zero_shot``; ``drafts`` is empty unless ``ok``."""
 
     outcome: Outcome
     drafts: tuple[Draft, ...] = ()
