@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from arrkit.shapes.grammar import SIDES
-from arrkit.shapes.layout import fitted, place, with_thing
+from arrkit.shapes.layout import far, fitted, lies_to, place, with_thing
 from arrkit.shapes.scene import MAX_THINGS, Background, Colour, Scene, Shape, Side, Thing
 
 
@@ -156,7 +156,10 @@ def sample_edit(rng: random.Random, scene: Scene, kind: EditKind) -> Edit:
     if kind is EditKind.REPLACE:
         return Edit(kind, target, another(rng, refs))
     if kind is EditKind.MOVE:
-        return Edit(kind, target, side=rng.choice(list(Side)), anchor=anchor)
+        here, there = (scene.things[refs.index(ref)] for ref in (target, anchor))
+        # Of what is so already, nobody could say whether it was done.
+        side = rng.choice([side for side in Side if not lies_to(here, side, there)])
+        return Edit(kind, target, side=side, anchor=anchor)
     return Edit(kind, background=rng.choice([each for each in Background if each is not scene.background]))
 
 
@@ -192,8 +195,11 @@ def apply(edit: Edit, scene: Scene, rng: random.Random) -> Scene | None:
     if edit.kind is EditKind.REPLACE and edit.new:
         new = replace(thing, shape=edit.new.shape, colour=edit.new.colour)
         return with_thing(scene, index, fitted(new, others))
-    moved = _placed(edit, rng, others, scene, edit.target, size=thing.size)
-    return None if moved is None else with_thing(scene, index, moved)
+    for _ in range(4):
+        moved = _placed(edit, rng, others, scene, edit.target, size=thing.size)
+        if moved is not None and far(moved, thing):
+            return with_thing(scene, index, moved)
+    return None
 
 
 def _placed(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from arrkit.shapes.edits import Edit, EditKind, Ref, another, apply
 from arrkit.shapes.grammar import Wants
-from arrkit.shapes.layout import fitted, place, with_thing
+from arrkit.shapes.layout import far, fitted, lies_to, place, with_thing
 from arrkit.shapes.scene import (
     MAX_THINGS,
     RADIUS,
@@ -25,8 +25,6 @@ from arrkit.shapes.scene import (
     Slice,
     Smear,
     Texture,
-    Thing,
-    lies,
 )
 
 
@@ -96,7 +94,7 @@ def _wrong_side(scene: Scene, wants: Wants, _rng: random.Random) -> Scene | None
     size = min(one.size, two.size)
     there, here = replace(one, x=two.x, y=two.y, size=size), replace(two, x=one.x, y=one.y, size=size)
     swapped = fitted(there, [here]), fitted(here, [there])
-    if lies((swapped[0].x, swapped[0].y), wants.side, (swapped[1].x, swapped[1].y)):
+    if lies_to(swapped[0], wants.side, swapped[1]):
         return None
     return replace(scene, things=(*swapped, *scene.things[2:]))
 
@@ -128,7 +126,7 @@ def _cut(scene: Scene, rng: random.Random) -> Scene | None:
     cut = Slice(
         thing.x,
         thing.y,
-        round(2.05 * RADIUS[thing.shape] * thing.size, 4),
+        round(2 * (RADIUS[thing.shape] + 0.11) * thing.size, 4),  # the shadow reaches 0.11 further
         round(rng.uniform(-math.pi, math.pi), 3),
         round(thing.size * rng.uniform(-0.08, 0.08), 4),
     )
@@ -214,13 +212,9 @@ def _bystander_moved(edited: Scene, source: Scene, _edit: Edit, rng: random.Rand
     others = [each for i, each in enumerate(edited.things) if i != index]
     for _ in range(20):
         moved = place(rng, others, thing.shape, thing.colour, least=thing.size, most=thing.size)
-        if moved is not None and _far(moved, thing):
+        if moved is not None and far(moved, thing):
             return with_thing(edited, index, moved)
     return None
-
-
-def _far(one: Thing, other: Thing) -> bool:
-    return math.hypot(one.x - other.x, one.y - other.y) > 0.2
 
 
 def _background_changed(edited: Scene, _source: Scene, edit: Edit, rng: random.Random) -> Scene | None:

@@ -12,7 +12,11 @@ from arrkit.shapes.scene import EXTENT, RADIUS, Background, Colour, Scene, Shape
 MARGIN = 0.03
 """Free space between a thing and the picture's edge, and between two things, as a share of the side."""
 
+SLACK = 1.3
+"""Where a side is asked for, a thing lies that way at least so many times as far as across."""
+
 _TRIES = 400
+_TRIES_AT_ONE_SIZE = 40
 
 
 def realise(wants: Wants, rng: random.Random) -> Scene:
@@ -28,7 +32,7 @@ def realise(wants: Wants, rng: random.Random) -> Scene:
             things.append(thing)
         if len(things) < len(asked):
             continue
-        if wants.side is None or lies(_centre(things[0]), wants.side, _centre(things[1])):
+        if wants.side is None or _plainly(things[0], wants.side, things[1]):
             return Scene(tuple(things), background)
 
 
@@ -51,18 +55,49 @@ def place(
 
     With ``side`` and ``anchor`` it lies to that side of the anchor.
     """
-    for attempt in range(_TRIES):
+    tries = _TRIES_AT_ONE_SIZE if least == most else _TRIES
+    for attempt in range(tries):
         # Smaller and smaller as room gets scarce.
-        size = rng.uniform(least, max(least, most * (1 - attempt / _TRIES)))
+        size = rng.uniform(least, max(least, most * (1 - attempt / tries)))
         wide, high = (extent * size / 2 + MARGIN for extent in EXTENT[shape])
-        x, y = rng.uniform(wide, 1 - wide), rng.uniform(high, 1 - high)
-        thing = Thing(shape, colour, round(x, 4), round(y, 4), round(size, 4))
-        if not all(clear(thing, other) for other in others):
+        box = (wide, 1 - wide), (high, 1 - high)
+        point = (
+            _beside(rng, box, side, anchor)
+            if side and anchor
+            else (rng.uniform(*box[0]), rng.uniform(*box[1]))
+        )
+        if point is None:
+            if least == most:
+                return None
             continue
-        if side is not None and anchor is not None and not lies((x, y), side, _centre(anchor)):
-            continue
-        return thing
+        thing = Thing(shape, colour, round(point[0], 4), round(point[1], 4), round(size, 4))
+        if all(clear(thing, other) for other in others):
+            return thing
     return None
+
+
+def _beside(
+    rng: random.Random, box: tuple[tuple[float, float], tuple[float, float]], side: Side, anchor: Thing
+) -> tuple[float, float] | None:
+    """A point of ``box`` (ranges of x and y) plainly to that side of the anchor, or None: no room there."""
+    flat = side.step[0] != 0
+    (start, stop), (low, high) = box if flat else (box[1], box[0])
+    along, across = (anchor.x, anchor.y) if flat else (anchor.y, anchor.x)
+    # Nearer than its own radius the point would lie in the anchor.
+    nearest = RADIUS[anchor.shape] * anchor.size
+    if sum(side.step) > 0:
+        start = max(start, along + nearest)
+    else:
+        stop = min(stop, along - nearest)
+    if start >= stop:
+        return None
+    at = rng.uniform(start, stop)
+    spread = abs(at - along) / SLACK
+    low, high = max(low, across - spread), min(high, across + spread)
+    if low >= high:
+        return None
+    other = rng.uniform(low, high)
+    return (at, other) if flat else (other, at)
 
 
 def clear(one: Thing, other: Thing, gap: float = MARGIN) -> bool:
@@ -86,8 +121,20 @@ def _inside(thing: Thing) -> bool:
     return wide <= thing.x <= 1 - wide and high <= thing.y <= 1 - high
 
 
-def _centre(thing: Thing) -> tuple[float, float]:
-    return thing.x, thing.y
+def lies_to(one: Thing, side: Side, other: Thing) -> bool:
+    """Whether the one thing lies to that side of the other."""
+    return lies((one.x, one.y), side, (other.x, other.y))
+
+
+def _plainly(one: Thing, side: Side, other: Thing) -> bool:
+    """As :func:`lies_to`, and not so near a diagonal that people would disagree."""
+    dx, dy = one.x - other.x, one.y - other.y
+    return lies((dx, dy * SLACK) if side.step[0] else (dx * SLACK, dy), side, (0, 0))
+
+
+def far(one: Thing, other: Thing) -> bool:
+    """Whether two places of one thing differ so much that it is seen to have moved."""
+    return math.hypot(one.x - other.x, one.y - other.y) > 0.2
 
 
 def with_thing(scene: Scene, index: int, thing: Thing | None) -> Scene:

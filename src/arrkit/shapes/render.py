@@ -1,7 +1,8 @@
 """From a scene to pixels.
 
-Shapes are signed distance functions (negative inside, unit: pixels), drawn with the analytic coverage
-``clip(0.5 - d, 0, 1)``: one sample a pixel, smooth edges.
+Each thing is an array of signed distances to its outline (negative inside, unit: pixels), one sample a
+pixel, drawn with the coverage ``clip(0.5 - distance, 0, 1)``: that is what makes edges smooth. The distance
+to polygons follows Inigo Quilez, "2D distance functions" (iquilezles.org/articles/distfunctions2d).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from PIL import Image
 from arrkit.shapes.scene import (
     BACKGROUND_RGB,
     COLOUR_RGB,
+    EXTENT,
     Background,
     Scene,
     Shape,
@@ -40,25 +42,30 @@ SHADOW_SOFTNESS = 0.11
 SHADOW_STRENGTH = 0.17
 """How much darker the background is in full shadow."""
 
+LIGHT, SHADE, RIM = 0.16, 0.10, 0.10
+"""How much lighter a thing is at its upper left, and how much darker at its lower right and at its rim."""
+
 
 def render(scene: Scene, size: int = DEFAULT_SIZE) -> Image.Image:
-    """The picture of ``scene``: RGB, ``size`` pixels square (32 to 256). Pure: equal scenes, equal pixels."""
+    """The picture of ``scene``: RGB, ``size`` pixels square. Pure: equal scenes give equal pixels.
+
+    Raises :class:`ValueError` for a size outside ``MIN_SIZE`` to ``MAX_SIZE``.
+    """
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise ValueError(f"size must be from {MIN_SIZE} to {MAX_SIZE}, not {size}")
-    ground = _ground(scene.background, size)
+    canvas = _ground(scene.background, size).copy()
     for damage in scene.damage:
         if isinstance(damage, Texture):
-            ground = _textured(ground, damage)
-    canvas = ground.copy()
-    drawn = [_distance(thing, size) for thing in scene.things]
+            _pattern(canvas, damage)
+    cuts = [damage for damage in scene.damage if isinstance(damage, Slice)]
+    drawn = [_distance(thing, cuts, size) for thing in scene.things]
+    # All shadows first: they fall on the background and on no other thing.
     for thing, (distance, left, top) in zip(scene.things, drawn, strict=True):
         _cast_shadow(canvas, thing, distance, left, top)
     for thing, (distance, left, top) in zip(scene.things, drawn, strict=True):
         _draw_body(canvas, thing, distance, left, top)
     for damage in scene.damage:
-        if isinstance(damage, Slice):
-            _slice(canvas, ground, damage)
-        elif isinstance(damage, Smear):
+        if isinstance(damage, Smear):
             _smear(canvas, damage)
     return Image.fromarray((canvas + 0.5).astype(np.uint8))
 
@@ -73,19 +80,26 @@ def _ground(background: Background, size: int) -> Floats:
     return ground
 
 
-def _distance(thing: Thing, size: int) -> tuple[Floats, int, int]:
+def _distance(thing: Thing, cuts: list[Slice], size: int) -> tuple[Floats, int, int]:
     """Signed distances to a thing's outline around it, and the pixel (left, top) where the array begins.
 
-    The array may reach beyond the picture; whoever draws clips it.
+    The array may reach beyond the picture; whoever draws clips it. ``cuts`` take away from the shape.
     """
     diameter = thing.size * size
-    reach = diameter * 0.6 + diameter * SHADOW_SOFTNESS + 2.0
+    reach = diameter * (max(EXTENT[thing.shape]) / 2 + SHADOW_SOFTNESS) + 2.0
     left, top = math.floor(thing.x * size - reach), math.floor(thing.y * size - reach)
     count = math.ceil(2 * reach) + 1
     steps = np.arange(count, dtype=np.float32) + np.float32(0.5)
     x = (steps + np.float32(left - thing.x * size))[None, :]
     y = (steps + np.float32(top - thing.y * size))[:, None]
-    return _SHAPES[thing.shape](x, y, diameter), left, top
+    distance = _SHAPES[thing.shape](x, y, diameter)
+    for cut in cuts:
+        dx, dy = thing.x - cut.x, thing.y - cut.y
+        if math.hypot(dx, dy) <= cut.size / 2:
+            cos, sin = math.cos(cut.angle), math.sin(cut.angle)
+            gone_from = (cut.offset - dx * cos - dy * sin) * size
+            distance = np.maximum(distance, x * np.float32(cos) + y * np.float32(sin) - np.float32(gone_from))
+    return distance, left, top
 
 
 def _circle(x: Floats, y: Floats, diameter: float) -> Floats:
@@ -163,6 +177,7 @@ def _window(canvas: Floats, part: Floats, left: int, top: int) -> tuple[Floats, 
 
 
 def _cast_shadow(canvas: Floats, thing: Thing, distance: Floats, left: int, top: int) -> None:
+    """Darken ``canvas`` to the lower right of a thing, with an edge blurred by a smooth step."""
     diameter = thing.size * canvas.shape[0]
     shift_x, shift_y = (round(share * diameter) for share in SHADOW_SHIFT)
     region, distance = _window(canvas, distance, left + shift_x, top + shift_y)
@@ -172,6 +187,7 @@ def _cast_shadow(canvas: Floats, thing: Thing, distance: Floats, left: int, top:
 
 
 def _draw_body(canvas: Floats, thing: Thing, distance: Floats, left: int, top: int) -> None:
+    """Lay a shaded thing over ``canvas``."""
     size = canvas.shape[0]
     diameter = thing.size * size
     region, distance = _window(canvas, distance, left, top)
@@ -180,10 +196,10 @@ def _draw_body(canvas: Floats, thing: Thing, distance: Floats, left: int, top: i
     y = np.arange(high, dtype=np.float32) + np.float32(max(top, 0) + 0.5 - thing.y * size)
     # Light from the upper left: from +1 at that edge of the thing to -1 at the opposite one.
     light = np.clip((x[None, :] * 0.6 + y[:, None]) / np.float32(-0.6 * diameter), -1, 1)
-    # A darker rim, as thick as 5 % of the thing, lifts it off a background of a near colour.
+    # A darker rim, 6 % of the diameter wide, lifts a thing off a background of a near colour.
     rim = np.clip(1 + distance / np.float32(max(0.06 * diameter, 1.0)), 0, 1)
-    shade = 1 + np.float32(0.10) * np.minimum(light, 0) - np.float32(0.10) * rim
-    glow = np.float32(0.16) * np.maximum(light, 0)
+    shade = 1 + np.float32(SHADE) * np.minimum(light, 0) - np.float32(RIM) * rim
+    glow = np.float32(LIGHT) * np.maximum(light, 0)
     colour = np.array(COLOUR_RGB[thing.colour], np.float32)
     body = colour * (shade * (1 - glow))[..., None] + (255 * glow)[..., None]
     cover = np.clip(0.5 - distance, 0, 1)[..., None]
@@ -196,55 +212,49 @@ def _grid(size: int) -> tuple[Floats, Floats]:
     return centres[None, :], centres[:, None]
 
 
-def _textured(ground: Floats, texture: Texture) -> Floats:
-    x, y = _grid(ground.shape[0])
+def _pattern(canvas: Floats, texture: Texture) -> None:
+    """Darken ``canvas``, a bare background, by stripes or blotches. Only darker: it is near white already."""
+    x, y = _grid(canvas.shape[0])
     rng = np.random.default_rng(texture.seed)
     if texture.kind == "stripes":
         angle, phase, count = rng.uniform(0, math.pi), rng.uniform(0, 2 * math.pi), rng.uniform(6, 9)
         way = x * math.cos(angle) + y * math.sin(angle)
         pattern = np.sin(2 * math.pi * count * way + phase)
-    elif texture.kind == "blotches":
-        pattern = np.zeros(ground.shape[:2], np.float32)
+    else:
+        pattern = np.zeros(canvas.shape[:2], np.float32)
         for _ in range(5):
             fx, fy, phase = rng.uniform(-5, 5), rng.uniform(-5, 5), rng.uniform(0, 2 * math.pi)
             pattern = pattern + np.sin(2 * math.pi * (fx * x + fy * y) + phase) / 2
         pattern = np.clip(pattern, -1, 1)
-    else:
-        raise ValueError(f"a texture is stripes or blotches, not {texture.kind}")
-    # Only darker, since the backgrounds are near white already.
-    factor = 1 - np.float32(texture.strength) * (0.5 + 0.5 * pattern)
-    textured: Floats = (ground * factor[..., None]).astype(np.float32)
-    return textured
-
-
-def _slice(canvas: Floats, ground: Floats, cut: Slice) -> None:
-    size = canvas.shape[0]
-    x, y = _grid(size)
-    dx, dy = x - np.float32(cut.x), y - np.float32(cut.y)
-    beyond = (dx * math.cos(cut.angle) + dy * math.sin(cut.angle) - cut.offset) * size
-    within = (cut.size / 2 - np.sqrt(dx * dx + dy * dy)) * size
-    gone = (np.clip(beyond + 0.5, 0, 1) * np.clip(within + 0.5, 0, 1)).astype(np.float32)[..., None]
-    canvas += (ground - canvas) * gone
+    canvas *= (1 - texture.strength * (0.5 + 0.5 * pattern)).astype(np.float32)[..., None]
 
 
 def _smear(canvas: Floats, smear: Smear) -> None:
+    """Replace the region of a smear by its mean along the smear's direction."""
     size = canvas.shape[0]
-    taps = max(3, round(smear.length * size))
-    blurred = np.zeros_like(canvas)
-    rows = np.arange(size)
+    cos, sin = math.cos(smear.angle), math.sin(smear.angle)
+    drag = smear.length * size
+    # The region is a capsule along the smear, with an edge three pixels wide so that no seam shows.
+    reach = (smear.size / 2 + smear.length / 2) * size + 2
+    left, right = (min(max(round(smear.x * size + side * reach), 0), size) for side in (-1, 1))
+    top, bottom = (min(max(round(smear.y * size + side * reach), 0), size) for side in (-1, 1))
+    # A copy with room for the farthest shift; beyond the picture its outermost pixels go on.
+    pad = math.ceil(drag / 2) + 1
+    rows = np.clip(np.arange(top - pad, bottom + pad), 0, size - 1)
+    columns = np.clip(np.arange(left - pad, right + pad), 0, size - 1)
+    patch = canvas[np.ix_(rows, columns)]
+    region = canvas[top:bottom, left:right]
+    high, wide = region.shape[:2]
+    taps = max(3, round(drag))
+    blurred = np.zeros_like(region)
     for tap in range(taps):
-        step = (tap / (taps - 1) - 0.5) * smear.length * size
-        shift_x, shift_y = round(math.cos(smear.angle) * step), round(math.sin(smear.angle) * step)
-        blurred += canvas[
-            np.clip(rows - shift_y, 0, size - 1)[:, None], np.clip(rows - shift_x, 0, size - 1)[None, :]
-        ]
+        step = (tap / (taps - 1) - 0.5) * drag
+        down, across = pad - round(sin * step), pad - round(cos * step)
+        blurred += patch[down : down + high, across : across + wide]
     blurred /= taps
     x, y = _grid(size)
-    dx, dy = x - np.float32(smear.x), y - np.float32(smear.y)
-    # The region is a capsule along the smear, with an edge three pixels wide so that no seam shows.
-    along = dx * math.cos(smear.angle) + dy * math.sin(smear.angle)
-    along = np.maximum(np.abs(along) - np.float32(smear.length / 2), 0)
-    across = dy * math.cos(smear.angle) - dx * math.sin(smear.angle)
-    within = (smear.size / 2 - np.sqrt(along * along + across * across)) * size
+    dx, dy = x[:, left:right] - np.float32(smear.x), y[top:bottom] - np.float32(smear.y)
+    along = np.maximum(np.abs(dx * cos + dy * sin) - smear.length / 2, 0)
+    within = (smear.size / 2 - np.hypot(along, dy * cos - dx * sin)) * size
     share = np.clip(within / 3 + 0.5, 0, 1).astype(np.float32)[..., None]
-    canvas += (blurred - canvas) * share
+    region += (blurred - region) * share

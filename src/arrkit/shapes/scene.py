@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal, get_args
 
 MAX_THINGS = 6
 """The most things a scene holds."""
 
 Rgb = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
 
 
 class Shape(StrEnum):
-    """The four shapes. Each is drawn upright."""
+    """The four shapes. Each is drawn upright: triangles and stars point up."""
 
     CIRCLE = "circle"
     SQUARE = "square"
@@ -43,7 +45,10 @@ COLOUR_RGB: dict[Colour, Rgb] = {
     Colour.PURPLE: (146, 72, 196),
     Colour.ORANGE: (246, 128, 28),
 }
-"""The body colour of a thing before shading. Hues are at least 20 degrees apart, saturation is above 0.6."""
+"""The body colour of a thing before shading.
+
+Hues are at least 20 degrees apart and the saturation, ``1 - min / max`` of the channels, is above 0.6.
+"""
 
 
 class Background(StrEnum):
@@ -69,7 +74,10 @@ BACKGROUND_RGB: dict[Background, tuple[Rgb, Rgb]] = {
     Background.DAWN: ((255, 222, 196), (222, 214, 248)),
     Background.MEADOW: ((208, 230, 252), (218, 244, 204)),
 }
-"""The colour at the top and at the bottom edge, linear in between. All light, saturation below 0.25."""
+"""The colour at the top and at the bottom edge, linear in between.
+
+No channel is below 190 and the saturation stays below 0.25, so that every thing stands out on each.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +111,15 @@ RADIUS: dict[Shape, float] = {
 }
 """Radius of the smallest circle about (x, y) that holds all of a thing, as a multiple of its size."""
 
+TextureKind = Literal["stripes", "blotches"]
+
 
 @dataclass(frozen=True, slots=True)
 class Smear:
-    """The round region of diameter ``size`` about (x, y), dragged along ``angle`` (radians) by ``length``."""
+    """Motion blur: what is near (x, y) is dragged along ``angle`` by ``length``.
+
+    Near is within ``size / 2`` of the segment of ``length`` along ``angle`` (radians) centred on (x, y).
+    """
 
     x: float
     y: float
@@ -117,7 +130,11 @@ class Smear:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Within diameter ``size`` about (x, y), what lies further than ``offset`` towards ``angle`` is gone."""
+    """A straight cut through each thing whose centre lies within ``size / 2`` of (x, y).
+
+    What lies further than ``offset`` from (x, y) towards ``angle`` (radians, 0 is right, a quarter turn is
+    down) is gone together with its shadow; a negative offset cuts beyond (x, y).
+    """
 
     x: float
     y: float
@@ -128,11 +145,19 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Texture:
-    """A pattern on the background: ``kind`` is stripes or blotches, ``strength`` a share of full scale."""
+    """A pattern on the background.
 
-    kind: str
+    Where it is deepest the background is darker by ``strength``, a share in [0, 1]. ``seed`` draws its
+    direction and phase. Raises :class:`ValueError` for an unknown ``kind``.
+    """
+
+    kind: TextureKind
     strength: float
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(TextureKind):
+            raise ValueError(f"a texture is one of {', '.join(get_args(TextureKind))}, not {self.kind}")
 
 
 Damage = Smear | Slice | Texture
@@ -140,7 +165,9 @@ Damage = Smear | Slice | Texture
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Things on a background, later things in front, and what was done to the pixels afterwards.
+    """Things on a background, later things in front, and the damage that the picture shows.
+
+    Damage belongs to the picture and not to what is in it: cuts and smears leave ``things`` as they are.
 
     Raises :class:`ValueError` for more than :data:`MAX_THINGS` things.
     """
@@ -164,6 +191,7 @@ class Side(StrEnum):
 
     @property
     def opposite(self) -> Side:
+        """Left for right, above for below, and back."""
         return _OPPOSITE[self]
 
     @property
@@ -177,7 +205,10 @@ _STEP = {Side.LEFT: (-1, 0), Side.RIGHT: (1, 0), Side.ABOVE: (0, -1), Side.BELOW
 
 
 def lies(a: tuple[float, float], side: Side, b: tuple[float, float]) -> bool:
-    """Whether the point ``a`` lies to that side of ``b``: that way, and more that way than across."""
+    """Whether the point ``a`` lies to that side of ``b``: that way, and further that way than across.
+
+    Of two points, one side holds, or none where they are as far apart one way as the other.
+    """
     dx, dy = a[0] - b[0], a[1] - b[1]
     sx, sy = side.step
     along, across = (dx * sx, dy) if sx else (dy * sy, dx)
