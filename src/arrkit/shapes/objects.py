@@ -19,8 +19,11 @@ Bools = NDArray[np.bool_]
 Box = tuple[slice, slice]
 
 _COLOURS = tuple(Colour)
-GROUND, EDGE, FOREIGN = 0, len(_COLOURS) + 1, len(_COLOURS) + 2
-"""Classes of pixels; those between ``GROUND`` and ``EDGE`` are the colours in their order."""
+GROUND, EDGE, FOREIGN, DARK = 0, len(_COLOURS) + 1, len(_COLOURS) + 2, len(_COLOURS) + 3
+"""Classes of pixels; those between ``GROUND`` and ``EDGE`` are the colours in their order.
+
+A few foreign pixels arise where a smear mixes two colours; nothing in this world is dark.
+"""
 
 _EIGHT = np.ones((3, 3), int)
 
@@ -72,8 +75,11 @@ def _classes() -> Bytes:
     # Shading leaves the body of an object at a saturation of 0.50 and more and the ground below 0.26.
     body = (saturation >= 0.44) & (high >= 108) & (distance.min(1) <= 27)
     classes[body] = distance.argmin(1)[body] + 1
+    classes[high < 96] = DARK
     classes[(saturation < 0.44) & (high >= 108)] = EDGE
     classes[(saturation < 0.28) & (high >= 128)] = GROUND
+    # The deepest shadow on the darkest background still has a channel above 170.
+    classes[(saturation < 0.2) & (high >= 96) & (high < 165)] = FOREIGN
     return classes
 
 
@@ -124,19 +130,23 @@ def _by_outline(box: Box, mask: Bools, least: float) -> list[tuple[Box, Bools, O
     outline = read_outline(mask)
     if outline.share == 1:
         return [(box, mask, outline)]
-    cores, number = ndimage.label(ndimage.binary_erosion(np.pad(mask, 1), _EIGHT)[1:-1, 1:-1], _EIGHT)
-    sizes = np.bincount(cores.ravel())[1:]
-    if number < 2 or np.count_nonzero(sizes > least / 2) < 2:
-        return [(box, mask, outline)]
-    nearest = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
-    grown = cores[tuple(nearest)]
-    parts = [
-        (part, piece, read_outline(piece))
-        for label in np.flatnonzero(sizes > least / 2) + 1
-        for part, piece in _connected(box, mask & (grown == label), least)
-    ]
-    # Cutting must pay: a star that lost its arms is not two objects.
-    return parts if all(part[2].share > 0.85 for part in parts) else [(box, mask, outline)]
+    for thickness in (1, 2):
+        inner = ndimage.binary_erosion(np.pad(mask, 1), _EIGHT, iterations=thickness)[1:-1, 1:-1]
+        cores, _ = ndimage.label(inner, _EIGHT)
+        large = np.flatnonzero(np.bincount(cores.ravel())[1:] > least / 3) + 1
+        if len(large) < 2:
+            continue
+        nearest = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
+        grown = cores[tuple(nearest)]
+        parts = [
+            (part, piece, read_outline(piece))
+            for label in large
+            for part, piece in _connected(box, mask & (grown == label), least)
+        ]
+        # Cutting must pay: a star that lost its arms is not two objects.
+        if all(part[2].share > 0.85 for part in parts):
+            return parts
+    return [(box, mask, outline)]
 
 
 def _connected(box: Box, mask: Bools, least: float) -> Iterator[tuple[Box, Bools]]:
