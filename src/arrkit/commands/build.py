@@ -29,7 +29,7 @@ from arrkit.progress import Progress, Watch, unwatched
 from arrkit.rubric.build import LearnedRubric, Recipe, learn_rubric
 from arrkit.rubric.files import rubric_digest, write_rubric
 from arrkit.rubric.model import DatasetRef, Metrics, Provenance, Rubric, slug
-from arrkit.runs.folder import RunFolder
+from arrkit.runs.folder import RunFolder, run_path
 from arrkit.runs.page import write_page
 from arrkit.serial import to_json
 
@@ -89,8 +89,8 @@ def build_rubric(
         )
     out = options.out or Path(f"rubric-{task}.json")
     known = identity(options) | {"judge": judge.name, "dataset": dataset.name, "task": str(task)}
+    _refuse_other(out, run_path("rubric build", known), force=options.force)
     with open_run("rubric build", known, None) as run:
-        _refuse_other(out, run, force=options.force)
         split = split_pairs(dataset, task, holdout=options.holdout, seed=options.seed)
         if not split.build:
             raise InputError(
@@ -111,6 +111,7 @@ async def _build(
     run: RunFolder,
     watch: Watch,
 ) -> BuildReport:
+    run.journal.recall = True  # a postponed pair is tried again, and must not pay for its first answers twice
     session = JudgeSession(judge, run.journal, concurrency=options.concurrency)
 
     def tell(done: int, fates: Mapping[str, int]) -> None:
@@ -215,11 +216,11 @@ def _name(options: BuildOptions, dataset: PairDataset) -> str:
     return slug(options.pairs.stem if options.pairs is not None else Spec.parse(dataset.name).name)
 
 
-def _refuse_other(out: Path, run: RunFolder, *, force: bool) -> None:
-    """Refuse an output file, unless this very run has written it."""
+def _refuse_other(out: Path, run: Path, *, force: bool) -> None:
+    """Refuse an output file, unless the run whose folder is ``run`` has written it."""
     if force or not out.exists():
         return
-    mine = run.path / "rubric.json"
+    mine = run / "rubric.json"
     if mine.exists() and mine.read_bytes() == out.read_bytes():
         return
     raise InputError(f"{out} exists already", hint="Pass --force to replace it, or another --out.")

@@ -15,12 +15,13 @@ from arrkit.runs.folder import RunFolder
 def open_run(
     command: str, identity: Mapping[str, Json], path: Path | None, *, force: bool = False
 ) -> Iterator[RunFolder]:
-    """Open the folder of a run; whatever stops the run carries a note on where its answers are kept."""
+    """Open the folder of a run; what stops it once there are answers carries a note on where these are."""
     with RunFolder(command, identity, path=path, force=force) as run:
         try:
             yield run
         except (KeyboardInterrupt, RunError) as stop:
-            stop.add_note(
-                f"All answers so far are in {run.path}. Run the same command again to go on from there."
-            )
+            if run.journal.path.stat().st_size:
+                stop.add_note(
+                    f"All answers so far are in {run.path}. Run the same command again to go on from there."
+                )
             raise

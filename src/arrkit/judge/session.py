@@ -43,11 +43,12 @@ class JudgeSession:
 
     Args:
         judge: who is asked.
-        journal: where answers are kept, or None to keep none.
+        journal: where answers are kept, or None to keep none. Its ``recall`` decides whether it finds answers
+            of this start as well; of two equal requests at the same time one is asked in any case.
         concurrency: how many requests may be under way at once.
         retries: how often a call that ended as ``failed`` is asked again before that is its answer.
 
-    ``asked`` and ``replayed`` count calls; ``outcomes`` counts the endings of both.
+    ``asked`` counts calls of the judge, ``replayed`` those that were spared; ``outcomes`` the ends of both.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class JudgeSession:
         self.replayed = 0
         self.outcomes: Counter[Outcome] = Counter()
         self._journal = journal
+        self._under_way: dict[str, asyncio.Future[Verdict | Scores | Proposal | Structure]] = {}
         self._slots = asyncio.Semaphore(concurrency)
         self._retries = retries
 
@@ -91,16 +93,36 @@ class JudgeSession:
     ) -> R:
         key = request_key(self.judge.name, request)
         kept = self._kept(key, kind)
+        if kept is None and key in self._under_way:
+            twin = await self._under_way[key]
+            assert isinstance(twin, kind)  # the operation is part of the key
+            kept = twin
         if kept is not None:
             self.replayed += 1
             self.outcomes[kept.outcome] += 1
             return kept
-        async with self._slots:
-            response = await self._ask(ask, request, kind)
+        response = await self._share(key, ask, request, kind)
         self.asked += 1
         self.outcomes[response.outcome] += 1
         if self._journal is not None:
             self._journal.append({"key": key, "op": operation, **about, "response": to_json(response)})
+        return response
+
+    async def _share(self, key: str, ask: Callable[[Q], Awaitable[R]], request: Q, kind: type[R]) -> R:
+        """Ask, and let whoever has the same question meanwhile wait for this answer."""
+        answer: asyncio.Future[Verdict | Scores | Proposal | Structure] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self._under_way[key] = answer
+        try:
+            async with self._slots:
+                response = await self._ask(ask, request, kind)
+        except BaseException:
+            answer.cancel()  # what was raised stops the run, and with it whoever waits
+            raise
+        finally:
+            del self._under_way[key]
+        answer.set_result(response)
         return response
 
     def _kept(self, key: str, kind: type[R]) -> R | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -45,8 +45,8 @@ class RunFolder:
         self, command: str, identity: Mapping[str, Json], *, path: Path | None = None, force: bool = False
     ) -> None:
         self.command = command
-        self.identity = digest({"command": command, **identity})
-        self.path = path or Path("runs") / f"{command.replace(' ', '-')}-{self.identity[:8]}"
+        self.identity = _identity(command, identity)
+        self.path = path or run_path(command, identity)
         self.resumed = False
         previous = self._claim(force)
         self._lock = self._take_lock()
@@ -57,6 +57,8 @@ class RunFolder:
             raise
 
     def _begin(self, previous: Mapping[str, Json] | None, identity: Mapping[str, Json]) -> None:
+        for torn in self.path.glob(".*.tmp"):  # of a start that was killed while it wrote
+            torn.unlink()
         if previous is not None and previous.get("identity") == self.identity:
             self.resumed = True
             self.started_at = str(previous["started_at"])
@@ -79,7 +81,8 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path} is a file", hint="Give a folder for the run with --out.")
         if not config.exists():
-            if self.path.exists() and any(self.path.iterdir()) and not force:
+            # A start that was killed before it wrote config.json has left hidden files at the most.
+            if self.path.exists() and any(_visible(self.path)) and not force:
                 raise InputError(
                     f"{self.path} is not empty and holds no run",
                     hint="Give another folder with --out, or pass --force to use this one.",
@@ -134,6 +137,19 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def run_path(command: str, identity: Mapping[str, Json]) -> Path:
+    """Where a run keeps its folder unless it is told otherwise."""
+    return Path("runs") / f"{command.replace(' ', '-')}-{_identity(command, identity)[:8]}"
+
+
+def _identity(command: str, identity: Mapping[str, Json]) -> str:
+    return digest({"command": command, **identity})
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    return (entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
 def now() -> str:

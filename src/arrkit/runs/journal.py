@@ -20,12 +20,14 @@ from arrkit.errors import RunError
 class Journal:
     """Answers of earlier starts of this run, and the place where new ones go.
 
-    Only what earlier starts wrote is indexed, by file offset: a fresh run holds nothing in memory, whatever
-    its length. Where a key was written twice, the later line counts.
+    What earlier starts wrote is indexed by file offset. What this one writes is not, unless ``recall`` is
+    set: a fresh run holds nothing in memory, whatever its length. Where a key was written twice, the later
+    line counts.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.recall = False
         path.parent.mkdir(parents=True, exist_ok=True)
         self._offsets: dict[bytes, int] = {}
         if path.exists():
@@ -52,11 +54,11 @@ class Journal:
             os.truncate(self.path, end)
 
     def __len__(self) -> int:
-        """How many keys earlier starts have answered."""
+        """How many keys are indexed: those of earlier starts, and with ``recall`` new ones."""
         return len(self._offsets)
 
     def get(self, key: str) -> Mapping[str, Json] | None:
-        """The record written under ``key`` (64 hexadecimal characters) by an earlier start, if any."""
+        """The record written under ``key`` (64 hexadecimal characters) that is indexed, if any."""
         offset = self._offsets.get(bytes.fromhex(key))
         if offset is None:
             return None
@@ -67,12 +69,16 @@ class Journal:
     def append(self, record: Mapping[str, Json]) -> None:
         """Write one record, which holds its ``key``."""
         line = json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        start = self._file.tell() if self.recall else 0
         try:
             written = self._file.write(line)
         except OSError as error:
             raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
         if written != len(line):
             raise RunError(f"cannot write {self.path}: the disk is full")
+        key = record.get("key")
+        if self.recall and isinstance(key, str):
+            self._offsets[bytes.fromhex(key)] = start
 
     def close(self) -> None:
         """Let the file go. Every record is in it already."""
