@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -131,7 +131,11 @@ def coverage_line(report: JudgeReport) -> str:
 
 def remarks(report: JudgeReport) -> None:
     """Where the run is, what was skipped and what was not paid for again, on standard error."""
+    from arrkit.judge.report import undecided
+
     err = messages()
+    if undecided(report):
+        err.print(undecided(report), style="yellow", markup=False)
     for skipped in report.skipped[:10]:
         err.print(f"skipped {skipped.origin}: {skipped.reason}", markup=False)
     if len(report.skipped) > 10:
@@ -157,7 +161,8 @@ def rubric(out: Console, shown: Rubric, *, full: bool = False) -> None:
     for dimension in shown.dimensions:
         out.print(f"\n[bold]{escape(dimension.name)}[/bold]")
         for each in dimension.criteria:
-            sources = f" · from {len(each.source_pairs)} pairs" if each.source_pairs else ""
+            count = len(each.source_pairs)
+            sources = f" · from {count} {'pair' if count == 1 else 'pairs'}" if count else ""
             out.print(f"  • {escape(each.statement)} [dim](weight {each.weight:g}{sources})[/dim]")
             if full and each.guidance:
                 out.print(f"    [dim]{escape(each.guidance)}[/dim]")
@@ -199,6 +204,12 @@ def rubric_diff(out: Console, changes: RubricDiff) -> None:
     kinds = ("renamed", "reworded", "reweighted", "moved", "guidance", "sources", "dimensions", "metadata")
     for kind in kinds:
         for change in getattr(changes, kind):
+            if any(
+                isinstance(side, Mapping | Sequence) and not isinstance(side, str)
+                for side in (change.old, change.new)
+            ):
+                out.print(f"~ {kind} {change.subject} (see --json)", markup=False)
+                continue
             out.print(f"~ {kind} {change.subject}: {change.old} → {change.new}", markup=False)
     if changes.reordered:
         out.print("~ reordered")

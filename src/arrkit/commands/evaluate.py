@@ -44,7 +44,7 @@ def evaluate_judge(
 
     Raises:
         InputError: something that the options name cannot be used. Nothing was sent to a judge.
-        RunError: no pair could be judged.
+        RunError: no pair could be read, or the judge gave no answer at all.
     """
     return _measure("judge eval", options, options.orders, options.by, judge, pairs, watch)
 
@@ -151,6 +151,12 @@ async def measure(
             f"none of the {len(evaluation.skipped)} pairs of {dataset.name} could be read",
             hint=f"The first: {first.origin}: {first.reason}",
         )
+    if not any(count for tally in evaluation.tallies for end, count in tally.outcomes.items() if end.settled):
+        asked = sum(tally.expected for tally in evaluation.tallies)
+        raise RunError(
+            f"{session.judge.name} gave no answer in {asked} judgments",
+            hint=f"The first ended as {evaluation.trouble}",
+        )
     report = JudgeReport(
         judge=session.judge.name,
         dataset=DatasetRef(dataset.name, f"sha256:{evaluation.digest}", evaluation.pairs),
@@ -160,6 +166,7 @@ async def measure(
         rows=make_rows(evaluation, tried, tie_credit=tie_credit, seed=options.seed),
         skipped=tuple(evaluation.skipped),
         seen=evaluation.shaped,
+        trouble=evaluation.trouble,
         asked=session.asked,
         replayed=session.replayed,
         run=str(run.path) if run else "",

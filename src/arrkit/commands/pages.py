@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from arrkit import __version__
 from arrkit.commands.inputs import NamedRubric
 from arrkit.data.pairs import ImageUnreadable, Label, Picture, PreferencePair
-from arrkit.judge.evaluate import Case, Contender, Evaluation
+from arrkit.judge.evaluate import NO_VALUE, Case, Contender, Evaluation
+from arrkit.judge.orders import Orders
 from arrkit.judge.protocol import Answer, Finding, Order, Verdict
-from arrkit.judge.report import JudgeReport, Row, bias_verdict
+from arrkit.judge.report import JudgeReport, Row, bias_verdict, undecided
 from arrkit.judge.tally import accuracy_rule, chosen
 from arrkit.rubric.build import Learned, LearnedRubric
 from arrkit.rubric.model import Rubric
@@ -53,7 +54,7 @@ def judge_page(
     return Page(
         title=f"{report.judge} on {report.dataset.name}",
         command=command,
-        summary=" ".join(verdict_sentences(report)),
+        summary=" ".join([*filter(None, [undecided(report)]), *verdict_sentences(report)]),
         generated_at=started_at,
         arrkit_version=__version__,
         facts=(
@@ -151,8 +152,17 @@ def learned_card(learned: Learned) -> PairCard:
 
 
 def verdict_sentences(report: JudgeReport) -> list[str]:
-    """What the report comes to: the change that each rubric makes, or the bias of a judge without one."""
+    """What the report comes to: the change that each rubric makes or the accuracy without one, and the bias
+    where both orders were shown.
+    """
     sentences = []
+    alone = report.rows[0].stats.accuracy
+    if len(report.rows) == 1 and alone is not None:
+        under = "Without a rubric" if not report.rows[0].digest else f"Under {report.rows[0].rubric}"
+        sentences.append(
+            f"{under} the judge agrees with people on {alone.value * 100:.1f} % of the pairs "
+            f"(95 % interval {alone.low * 100:.1f} to {alone.high * 100:.1f}; chance is 50)."
+        )
     for row in report.rows:
         if row.change is None or row.change.difference is None:
             continue
@@ -165,7 +175,8 @@ def verdict_sentences(report: JudgeReport) -> list[str]:
             sentences.append(f"{row.rubric} makes the judge agree with people less often ({size}).")
         else:
             sentences.append(f"Whether {row.rubric} helps cannot be told from these pairs ({size}).")
-    sentences.append(bias_verdict(report.rows[-1]))
+    if report.orders is Orders.BOTH and report.rows[-1].stats.gap is not None:
+        sentences.append(bias_verdict(report.rows[-1]))
     return sentences
 
 
@@ -177,6 +188,9 @@ def notes(report: JudgeReport) -> tuple[str, ...]:
             f"{report.seen} of the {report.dataset.pairs} pairs shaped a rubric that is judged here: "
             "on these its accuracy is not held out."
         )
+    for name, values in report.rows[0].groups.items():
+        if set(values) == {NO_VALUE}:
+            said.append(f'No pair has the metadata field "{name}".')
     if report.skipped:
         first = report.skipped[0]
         said.append(

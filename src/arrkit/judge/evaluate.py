@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import heapq
+import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ from arrkit.judge.protocol import Order, Verdict, compare_request
 from arrkit.judge.session import JudgeSession
 from arrkit.judge.tally import PairedTally, Tally, chosen
 from arrkit.rubric.model import SHORT_DIGEST, Dimension
+
+NO_VALUE = "(none)"
+"""The group of the pairs that lack the field."""
 
 MAX_GROUPS = 100
 """How many values a field of ``--by`` may take before the breakdown is refused as unreadable."""
@@ -63,6 +67,15 @@ class Case:
     pair: PreferencePair
     judged: tuple[Judged, ...]
 
+    def trouble(self) -> str:
+        """Why the first presentation that decided nothing did not; empty where each decided."""
+        undecided = (
+            verdict for judged in self.judged for _, verdict in judged.shown if not verdict.outcome.decided
+        )
+        return next(
+            (f"{each.outcome}: {each.detail}" if each.detail else str(each.outcome) for each in undecided), ""
+        )
+
     def telling(self) -> int:
         """How telling it is under the last contender: 3 failed, 2 flipped, 1 wrong, 0 right."""
         choices = self.judged[-1].choices
@@ -88,6 +101,7 @@ class Evaluation:
     ``paired[i]`` compares contender ``i`` with the first; ``groups[field][value][i]`` is the tally of the
     pairs whose metadata say so. ``digest`` is over the digests of all pairs judged, in order. ``shaped``
     counts the pairs that a rubric was built from. ``cases`` is the bounded sample, most telling first.
+    ``trouble`` is the first reason, in the order of the data, why a judgment decided nothing.
     """
 
     tallies: list[Tally]
@@ -98,6 +112,7 @@ class Evaluation:
     pairs: int = 0
     shaped: int = 0
     digest: str = ""
+    trouble: str = ""
 
 
 def presentations(pair: PreferencePair, orders: Orders, seed: int) -> tuple[Order, ...]:
@@ -149,6 +164,7 @@ async def judge_pairs(
     digests: dict[int, str] = {}
     content = hashlib.sha256()
     next_digest = 0
+    first_trouble = sys.maxsize
 
     async def judge_one(pair: PreferencePair) -> Case | None:
         shown = presentations(pair, orders, seed)
@@ -177,6 +193,10 @@ async def judge_pairs(
         return Case(pair, tuple(Judged(each.get(Order.AB), each.get(Order.BA)) for each in by_order))
 
     def count(index: int, case: Case) -> None:
+        nonlocal first_trouble
+        trouble = case.trouble()
+        if trouble and index < first_trouble:
+            first_trouble, evaluation.trouble = index, trouble
         evaluation.pairs += 1
         evaluation.shaped += case.pair.digest[:SHORT_DIGEST] in shaped
         label = case.pair.label
@@ -216,7 +236,7 @@ async def judge_pairs(
 
 def _group(evaluation: Evaluation, pair: PreferencePair, name: str, contenders: int) -> list[Tally]:
     values = evaluation.groups[name]
-    value = str(pair.metadata.get(name, "(none)"))
+    value = str(pair.metadata.get(name, NO_VALUE))
     if value not in values:
         if len(values) == MAX_GROUPS:
             raise InputError(

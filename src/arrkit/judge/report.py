@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from arrkit.judge.evaluate import Contender, Evaluation, Skipped
 from arrkit.judge.orders import Orders
+from arrkit.judge.protocol import Outcome
 from arrkit.judge.tally import JudgeStats, PairedStats
 from arrkit.rubric.model import DatasetRef
 
@@ -31,7 +32,8 @@ class JudgeReport:
     """A judge measured on pairs, under each rubric.
 
     ``asked`` judgments were paid for in this start, ``replayed`` came from the run's journal. ``seen`` counts
-    the pairs that shaped one of the rubrics: on these its accuracy is not held out.
+    the pairs that shaped one of the rubrics: on these its accuracy is not held out. ``trouble`` is the first
+    reason why a judgment decided nothing, empty where each decided.
     """
 
     judge: str
@@ -42,6 +44,7 @@ class JudgeReport:
     rows: tuple[Row, ...]
     skipped: tuple[Skipped, ...] = ()
     seen: int = 0
+    trouble: str = ""
     asked: int = 0
     replayed: int = 0
     run: str = ""
@@ -70,6 +73,23 @@ def make_rows(
             )
         )
     return tuple(rows)
+
+
+def undecided(report: JudgeReport) -> str:
+    """One sentence where more judgments decided nothing than something, else empty."""
+    rows = report.rows
+    expected, decided = (sum(getattr(row.stats, name) for row in rows) for name in ("expected", "decided"))
+    if decided * 2 >= expected:
+        return ""
+    ends = ", ".join(
+        f"{count} {outcome}"
+        for outcome in Outcome
+        if not outcome.decided and (count := sum(row.stats.outcomes[outcome] for row in rows))
+    )
+    return (
+        f"Warning: {expected - decided} of {expected} judgments decided nothing ({ends}), so these numbers "
+        f"say little of this judge. The first ended as {report.trouble}."
+    )
 
 
 def bias_verdict(row: Row) -> str:
