@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -53,16 +54,30 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     result: list[T] = []
     failure: list[BaseException] = []
+    stop: list[Callable[[], object]] = []
+
+    async def stoppable() -> T:
+        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        stop.append(lambda: loop.call_soon_threadsafe(task.cancel))
+        return await task
 
     def target() -> None:
         try:
-            result.append(asyncio.run(work))
+            result.append(asyncio.run(stoppable()))
         except BaseException as error:
             failure.append(error)
 
     thread = threading.Thread(target=target, name="arrkit")
     thread.start()
-    thread.join()
+    try:
+        thread.join()
+    except BaseException:  # Ctrl-C reaches this thread alone, and must end the work in the other one
+        with suppress(RuntimeError):  # the work has ended just now, and its loop with it
+            for cancel in stop:
+                cancel()
+        thread.join()
+        raise
     if failure:
         raise failure[0]
     return result[0]
