@@ -5,9 +5,12 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line; the process ends with its exit status."""
-    from arrkit.cli.app import app
+    try:
+        from arrkit.cli.app import app
 
-    app()
+        app(prog_name="arrkit")
+    except KeyboardInterrupt:  # while arrkit itself was still being imported
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

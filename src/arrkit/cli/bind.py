@@ -10,6 +10,7 @@ import dataclasses
 import inspect
 import os
 import sys
+import traceback
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -176,11 +177,14 @@ def _typed(options: type[Options], values: dict[str, Any]) -> Options:
 
 def _guarded(run: Callable[[Options, bool], int | None], options: Options, as_json: bool, debug: bool) -> int:
     try:
-        return run(options, as_json) or 0
+        status = run(options, as_json) or 0
+        sys.stdout.flush()
+        return status
     except ArrkitError as error:
         if debug:
-            raise
-        _complain(error)
+            traceback.print_exc()
+        else:
+            _complain(error)
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         notes = getattr(interrupt, "__notes__", [])
@@ -192,11 +196,12 @@ def _guarded(run: Callable[[Options, bool], int | None], options: Options, as_js
         return 0
     except Exception as error:
         if debug:
-            raise
-        _say(
-            f"arrkit met an error of its own: {type(error).__name__}: {error}\n"
-            "  Run again with --debug for the traceback, and report it."
-        )
+            traceback.print_exc()
+        else:
+            _say(
+                f"arrkit met an error of its own: {type(error).__name__}: {error}\n"
+                "  Run again with --debug for the traceback, and report it."
+            )
         return 1
 
 

@@ -30,7 +30,7 @@ def eval_(options: EvalOptions, as_json: bool) -> None:
     from arrkit.cli.progress import watching
     from arrkit.commands.evaluate import evaluate_judge
 
-    with watching(quiet=as_json) as watch:
+    with watching() as watch:
         report = evaluate_judge(options, watch=watch)
     _draw(report, as_json, bias=False)
 
@@ -51,7 +51,7 @@ def bias(options: BiasOptions, as_json: bool) -> None:
     from arrkit.cli.progress import watching
     from arrkit.commands.evaluate import measure_bias
 
-    with watching(quiet=as_json) as watch:
+    with watching() as watch:
         report = measure_bias(options, watch=watch)
     _draw(report, as_json, bias=True)
 
@@ -62,6 +62,7 @@ def _draw(report: JudgeReport, as_json: bool, *, bias: bool) -> None:
 
     if as_json:
         draw.print_json(report)
+        draw.remarks(report)
         return
     out = draw.console()
     out.print(f"[bold]{report.judge}[/bold] on {report.dataset.name}: {report.dataset.pairs} pairs\n")

@@ -16,11 +16,9 @@ LINE_SECONDS = 5.0
 
 
 @contextmanager
-def watching(*, quiet: bool = False) -> Iterator[Watch]:
+def watching() -> Iterator[Watch]:
     """A watcher that draws what it is told, until the block ends."""
-    if quiet:
-        yield lambda _: None
-    elif sys.stderr.isatty():
+    if sys.stderr.isatty():
         with _bar() as watch:
             yield watch
     else:

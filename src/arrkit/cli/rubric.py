@@ -41,12 +41,13 @@ def build(options: BuildOptions, as_json: bool) -> None:
     from arrkit.cli.progress import watching
     from arrkit.commands.build import build_rubric
 
-    with watching(quiet=as_json) as watch:
+    with watching() as watch:
         report = build_rubric(options, watch=watch)
     if as_json:
         draw.print_json(report)
-        return
-    _draw_build(report)
+    else:
+        _draw_build(report)
+    _remark_build(report)
 
 
 def _draw_build(report: BuildReport) -> None:
@@ -57,9 +58,13 @@ def _draw_build(report: BuildReport) -> None:
     draw.rubric(out, report.rubric)
     counts = report.rubric.provenance.counts
     if counts is not None:
+        postponed = (
+            f", {counts.postponed} left out since the judge gave no answer" if counts.postponed else ""
+        )
+        ties = f"; {report.ties} more are ties, which explain nothing" if report.ties else ""
         out.print(
-            f"{counts.seen} pairs: {counts.passed} explained at once, {counts.refined} after refinement, "
-            f"{counts.discarded} discarded, {counts.postponed} postponed"
+            f"Learned from {counts.seen} pairs: {counts.passed} explained at once, {counts.refined} after "
+            f"refinement, {counts.discarded} discarded{postponed}{ties}"
         )
     if report.held_out is not None:
         out.print(f"\n[bold]On {report.held_out.dataset.pairs} pairs held back[/bold]")
@@ -68,6 +73,11 @@ def _draw_build(report: BuildReport) -> None:
             out.print(f"[bold]{sentence}[/bold]")
         for note in notes(report.held_out):
             out.print(f"[dim]{note}[/dim]")
+
+
+def _remark_build(report: BuildReport) -> None:
+    from arrkit.cli import draw
+
     err = draw.messages()
     if report.replayed:
         err.print(f"{report.replayed} answers were already in the run, {report.asked} were asked for now")
@@ -89,10 +99,12 @@ def verify(options: VerifyOptions, as_json: bool) -> int:
     from arrkit.cli.progress import watching
     from arrkit.commands.verify import verify_rubric
 
-    with watching(quiet=as_json) as watch:
+    with watching() as watch:
         report = verify_rubric(options, watch=watch)
     if as_json:
         draw.print_json(report)
+        if report.measured is not None:
+            draw.remarks(report.measured)
     else:
         _draw_verify(report, options)
     return 0 if report.passed else 1
@@ -122,9 +134,8 @@ def _draw_verify(report: VerifyReport, options: VerifyOptions) -> None:
         for note in notes(report.measured):
             out.print(f"[dim]{note}[/dim]")
         draw.remarks(report.measured)
-    if not report.passed:
-        least = "" if options.min_accuracy is None else f", or the accuracy is below {options.min_accuracy:g}"
-        out.print(f"[bold red]Not passed:[/bold red] there is an error above{least}.")
+    for reason in report.failures:
+        out.print(f"[bold red]Not passed:[/bold red] {reason}.")
 
 
 @bind(app, "rubric", "merge", MergeOptions, example="arrkit rubric merge a.json b.json --out c.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from arrkit.commands.evaluate import measure
@@ -31,15 +32,20 @@ from arrkit.serial import to_json
 class VerifyReport:
     """What ``rubric verify`` found. ``measured`` is None where no pairs were given.
 
-    ``passed`` is whether there is no error among the findings and, where a least accuracy was asked for, the
-    accuracy under the rubric reaches it.
+    ``failures`` says why the rubric did not pass, one sentence part each: errors among the findings, or an
+    accuracy below the one asked for. Empty where it passed.
     """
 
     rubric: Rubric
     digest: str
     findings: tuple[LintFinding, ...]
     measured: JudgeReport | None
-    passed: bool
+    failures: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing failed."""
+        return not self.failures
 
 
 def verify_rubric(
@@ -72,14 +78,23 @@ def verify_rubric(
             "--min-accuracy needs pairs to measure on",
             hint=f"Add --pairs FILE, or --dataset shapes-{rubric.task}:test.",
         )
-    sound = not any(finding.severity is Severity.ERROR for finding in findings)
-    reached = measured is None or options.min_accuracy is None or _accuracy(measured) >= options.min_accuracy
-    return VerifyReport(rubric, rubric_digest(rubric), findings, measured, sound and reached)
+    failures = tuple(_failures(findings, measured, options.min_accuracy))
+    return VerifyReport(rubric, rubric_digest(rubric), findings, measured, failures)
 
 
-def _accuracy(report: JudgeReport) -> float:
-    rate = report.rows[-1].stats.accuracy
-    return rate.value if rate is not None else 0.0
+def _failures(
+    findings: Sequence[LintFinding], measured: JudgeReport | None, least: float | None
+) -> Iterator[str]:
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    if errors:
+        yield f"{errors} of the findings above {'is an error' if errors == 1 else 'are errors'}"
+    if measured is None or least is None:
+        return
+    rate = measured.rows[-1].stats.accuracy
+    if rate is None:
+        yield f"no judgment decided anything, so that the accuracy of {least:g} asked for is not shown"
+    elif rate.value < least:
+        yield f"the accuracy is {rate.value:.3f}, below the {least:g} asked for"
 
 
 def _measured(
