@@ -56,8 +56,7 @@ def open_dataset(options: JudgingOptions, *, task: Task | None, split: str) -> P
     Raises:
         InputError: both or neither usable, no pairs at all, nothing that people decided.
     """
-    if options.pairs is not None and options.dataset:
-        raise InputError("--pairs and --dataset are both given", hint="Give one of them.")
+    _refuse_both(options)
     dataset: PairDataset
     if options.pairs is not None:
         dataset = open_pairs(
@@ -80,7 +79,12 @@ def open_dataset(options: JudgingOptions, *, task: Task | None, split: str) -> P
 
 
 def open_judge(options: JudgingOptions) -> Judge:
-    """The judge that the options name; the embedded one only where the pairs are embedded too."""
+    """The judge that the options name; the embedded one only where the pairs are embedded too.
+
+    Raises:
+        InputError: no such judge, or none is named for the user's own pairs.
+    """
+    _refuse_both(options)
     if options.judge:
         return make_judge(options.judge)
     if options.pairs is None and (not options.dataset or options.dataset.startswith("shapes-")):
@@ -90,8 +94,13 @@ def open_judge(options: JudgingOptions) -> Judge:
     ]
     raise InputError(
         "no judge is named for your own pairs",
-        hint=f"Pass --judge, or set ARRKIT_JUDGE. Ready here: {', '.join(ready)}. See arrkit backends.",
+        hint=f"Pass --judge, or set ARRKIT_JUDGE or judge in arrkit.toml. Ready here: {', '.join(ready)}.",
     )
+
+
+def _refuse_both(options: JudgingOptions) -> None:
+    if options.pairs is not None and options.dataset:
+        raise InputError("--pairs and --dataset are both given", hint="Give one of them.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,8 @@ class EvalOptions(JudgingOptions):
         float, Opt("what a judge's tie earns on a pair that people decided", low=0, high=1, metavar="X")
     ] = 0.5
     by: Annotated[
-        tuple[str, ...], Opt("break the accuracy down by a metadata field; repeatable", metavar="FIELD")
+        tuple[str, ...],
+        Opt("break the accuracy down by a metadata field; repeatable", metavar="FIELD", identity=False),
     ] = ()
     out: Annotated[Path | None, Opt("run folder [runs/...]", metavar="DIR", panel=RUN, identity=False)] = None
     force: Annotated[
