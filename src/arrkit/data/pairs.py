@@ -79,6 +79,11 @@ class Picture:
             self._digest = hashlib.sha256(header + image.tobytes()).hexdigest()
         return self._digest
 
+    @property
+    def known_digest(self) -> str | None:
+        """The digest where it has been asked for before, else None; never looks at the image."""
+        return self._digest
+
     def __repr__(self) -> str:
         return f"Picture({self.name!r})"
 
