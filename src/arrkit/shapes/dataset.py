@@ -94,7 +94,7 @@ class ShapesDataset:
 
     def pair(self, index: int) -> PreferencePair:
         """The pair at ``index``, drawn anew each time."""
-        rng = random.Random(f"{self._task}/{self._split}/{self._seed}/{index}")  # noqa: S311  no secret
+        rng = random.Random(f"{self._task}/{self._split}/{self._seed}/{index}")
         tied, flipped, a_is_better = (rng.random() for _ in range(3))
         is_tie = tied < self._ties
         source: Scene | None = None

@@ -7,7 +7,18 @@ import random
 from dataclasses import replace
 
 from arrkit.shapes.grammar import Wants
-from arrkit.shapes.scene import EXTENT, RADIUS, Background, Colour, Scene, Shape, Side, Thing, lies
+from arrkit.shapes.scene import (
+    EXTENT,
+    MAX_THINGS,
+    RADIUS,
+    Background,
+    Colour,
+    Scene,
+    Shape,
+    Side,
+    Thing,
+    lies,
+)
 
 MARGIN = 0.03
 """Free space between a thing and the picture's edge, and between two things, as a share of the side."""
@@ -20,20 +31,41 @@ _TRIES_AT_ONE_SIZE = 40
 
 
 def realise(wants: Wants, rng: random.Random) -> Scene:
-    """A scene that shows exactly what is wanted; places, sizes, open colours and background are drawn."""
-    asked = [(want.shape, want.colour) for want in wants.groups for _ in range(want.count)]
+    """A scene that shows exactly what is wanted, its things in the order of :func:`asked_things`.
+
+    Places, sizes, open colours and background are drawn. Raises :class:`ValueError` for more things than a
+    scene holds, and for a side asked of anything but two single things.
+    """
+    asked = asked_things(wants)
+    if len(asked) > MAX_THINGS:
+        raise ValueError(f"a scene holds at most {MAX_THINGS} things, not {len(asked)}")
+    if wants.side is not None and [want.count for want in wants.groups] != [1, 1]:
+        raise ValueError("a side is between two single things")
     background = wants.background or rng.choice(list(Background))
     while True:
         things: list[Thing] = []
         for shape, colour in asked:
-            thing = place(rng, things, shape, colour or rng.choice(list(Colour)), most=_largest(len(asked)))
+            # The second thing is put to the opposite side of the first.
+            beside = (wants.side.opposite, things[0]) if wants.side and things else (None, None)
+            thing = place(
+                rng,
+                things,
+                shape,
+                colour or rng.choice(list(Colour)),
+                most=_largest(len(asked)),
+                side=beside[0],
+                anchor=beside[1],
+            )
             if thing is None:
                 break
             things.append(thing)
-        if len(things) < len(asked):
-            continue
-        if wants.side is None or _plainly(things[0], wants.side, things[1]):
+        else:
             return Scene(tuple(things), background)
+
+
+def asked_things(wants: Wants) -> list[tuple[Shape, Colour | None]]:
+    """Shape and colour (None: any) of each single thing that is wanted, group by group."""
+    return [(want.shape, want.colour) for want in wants.groups for _ in range(want.count)]
 
 
 def _largest(count: int) -> float:
@@ -109,9 +141,13 @@ def clear(one: Thing, other: Thing, gap: float = MARGIN) -> bool:
 def fitted(thing: Thing, others: list[Thing]) -> Thing:
     """The thing as large as it is, or shrunk just so far that it lies in the picture and touches no other.
 
-    For a thing that takes the place of another and may reach further than that one did.
+    For a thing that takes the place of another and may reach further than that one did. It is never shrunk
+    to less than half: between two shapes, a factor of 0.72 is always enough.
     """
-    while not (_inside(thing) and all(clear(thing, other, MARGIN / 3) for other in others)):
+    least = thing.size / 2
+    while thing.size > least and not (
+        _inside(thing) and all(clear(thing, other, MARGIN / 3) for other in others)
+    ):
         thing = replace(thing, size=round(thing.size * 0.96, 4))
     return thing
 
@@ -124,12 +160,6 @@ def _inside(thing: Thing) -> bool:
 def lies_to(one: Thing, side: Side, other: Thing) -> bool:
     """Whether the one thing lies to that side of the other."""
     return lies((one.x, one.y), side, (other.x, other.y))
-
-
-def _plainly(one: Thing, side: Side, other: Thing) -> bool:
-    """As :func:`lies_to`, and not so near a diagonal that people would disagree."""
-    dx, dy = one.x - other.x, one.y - other.y
-    return lies((dx, dy * SLACK) if side.step[0] else (dx * SLACK, dy), side, (0, 0))
 
 
 def far(one: Thing, other: Thing) -> bool:
