@@ -97,7 +97,7 @@ def look_at(image: Image.Image) -> Look:
     )
 
 
-# The bounds of the world. Rendered scenes of all sizes and flaws stay well inside: 0.34 % foreign, roughness 2.7.
+# The bounds of the world. Rendered scenes of all sizes and flaws stay inside: 0.34 % foreign, roughness 2.7.
 _MOST_FOREIGN = 0.006
 _MOST_DARK = 0.0006
 _LEAST_GROUND = 0.2

@@ -28,7 +28,7 @@ A few foreign pixels arise where a smear mixes two colours; nothing in this worl
 _EIGHT = np.ones((3, 3), int)
 
 # Edge pixels for each pixel of outline: sharp edges stay below the first, smears pass the second.
-_SHARP, _SMEARED = 1.0, 2.0
+_SHARP, _SMEARED = 1.25, 2.0
 
 # The share of an object that must be missing for it to count as not whole at all.
 _MISSING = 0.3
