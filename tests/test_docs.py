@@ -13,9 +13,11 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # plugins.md needs the example package and is run by its own test; commands.md is generated.
-PAGES = [REPOSITORY / "README.md"] + sorted(
-    page for page in (REPOSITORY / "docs").glob("*.md") if page.name not in ("plugins.md", "commands.md")
-)
+APART = ("plugins.md", "commands.md")
+PAGES = [
+    REPOSITORY / "README.md",
+    *sorted(page for page in (REPOSITORY / "docs").glob("*.md") if page.name not in APART),
+]
 
 
 def commands(page: Path) -> list[list[str]]:
@@ -37,6 +39,22 @@ def test_the_commands_of_a_page_work(page, tmp_path):
         assert done.returncode == 0, f"arrkit {shlex.join(command)}\n{done.stdout}{done.stderr}"
 
 
+def python_blocks() -> list[str]:
+    return [
+        block
+        for page in PAGES
+        for block in re.findall(
+            r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+        )
+    ]
+
+
+@pytest.mark.parametrize("code", python_blocks())
+def test_the_python_of_a_page_works(python, code):
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_links_of_a_page_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
@@ -45,4 +63,6 @@ def test_the_links_of_a_page_lead_somewhere(page):
 
 
 def test_the_newcomers_pages_hold_commands():
-    assert all(commands(page) for page in PAGES if page.stem in ("README", "build-a-rubric", "measure-a-judge"))
+    assert all(
+        commands(page) for page in PAGES if page.stem in ("README", "build-a-rubric", "measure-a-judge")
+    )

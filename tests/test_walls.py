@@ -28,7 +28,8 @@ LEARNS = (*JUDGING, r"arrkit\.rubric\b.*")
 
 # (modules, what they may know): the first row that fits a module is its wall.
 WALLS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (r"arrkit(\.__main__)?$", (r"arrkit\.cli\.app$",)),
+    (r"arrkit\.__main__$", (r"arrkit\.cli\.app$",)),
+    (r"arrkit$", (r"arrkit(?!\.cli\b).*",)),
     (r"arrkit\.cli\b.*", (r"arrkit\b.*",)),
     (r"arrkit\.commands\b.*", (r"arrkit(?!\.cli\b).*",)),
     (r"arrkit\.(errors|canonical|serial|options|concurrency|progress|resources)$", FOUNDATION[:1]),

@@ -1,5 +1,85 @@
-"""arrkit: image preferences as explicit rubrics, judges measured under them, models trained against them."""
+"""arrkit: image preferences as explicit rubrics, judges measured under them, models trained against them.
+
+Each command of the command line is a function here, with the same options:
+
+    import arrkit
+
+    options = arrkit.EvalOptions(dataset="shapes-edit:test", rubric=("edit-general",))
+    report = arrkit.evaluate_judge(options)
+    print(report.rows[-1].stats.accuracy)
+
+Names are imported when they are first used, so that ``import arrkit`` costs nothing.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from arrkit.commands.build import BuildReport, build_rubric
+    from arrkit.commands.evaluate import evaluate_judge, measure_bias
+    from arrkit.commands.options import BiasOptions, BuildOptions, EvalOptions, MergeOptions, VerifyOptions
+    from arrkit.commands.rubrics import merge_rubrics
+    from arrkit.commands.verify import VerifyReport, verify_rubric
+    from arrkit.errors import ArrkitError, InputError, RunError
+    from arrkit.judge.report import JudgeReport
+    from arrkit.rubric.files import read_rubric, write_rubric
+    from arrkit.rubric.model import Rubric
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "ArrkitError": "errors",
+    "BiasOptions": "commands.options",
+    "BuildOptions": "commands.options",
+    "BuildReport": "commands.build",
+    "EvalOptions": "commands.options",
+    "InputError": "errors",
+    "JudgeReport": "judge.report",
+    "MergeOptions": "commands.options",
+    "Rubric": "rubric.model",
+    "RunError": "errors",
+    "VerifyOptions": "commands.options",
+    "VerifyReport": "commands.verify",
+    "build_rubric": "commands.build",
+    "evaluate_judge": "commands.evaluate",
+    "measure_bias": "commands.evaluate",
+    "merge_rubrics": "commands.rubrics",
+    "read_rubric": "rubric.files",
+    "verify_rubric": "commands.verify",
+    "write_rubric": "rubric.files",
+}
+
+__all__ = [
+    "ArrkitError",
+    "BiasOptions",
+    "BuildOptions",
+    "BuildReport",
+    "EvalOptions",
+    "InputError",
+    "JudgeReport",
+    "MergeOptions",
+    "Rubric",
+    "RunError",
+    "VerifyOptions",
+    "VerifyReport",
+    "__version__",
+    "build_rubric",
+    "evaluate_judge",
+    "measure_bias",
+    "merge_rubrics",
+    "read_rubric",
+    "verify_rubric",
+    "write_rubric",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'arrkit' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"arrkit.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -74,6 +74,9 @@ class Kind:
     attributes: tuple[str, ...] = ()
 
 
+TRANSPORT = ("name", "endpoint", "model", "profile", "generate", "decide", "submit", "collect", "aclose")
+"""What a judge plug-in that is a transport must be able to do."""
+
 KINDS = {
     Group.JUDGES: Kind(
         "judge", JudgePlugin, ("name", "compare", "score", "propose", "refine", "structure", "aclose")

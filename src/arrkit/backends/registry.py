@@ -15,6 +15,7 @@ from arrkit.backends.convert import convert_options
 from arrkit.backends.listing import (
     KINDS,
     LIMIT,
+    TRANSPORT,
     Group,
     Listing,
     Status,
@@ -23,13 +24,14 @@ from arrkit.backends.listing import (
     list_plugins,
     one_line,
 )
-from arrkit.backends.plugin import DatasetPlugin, Plugin
+from arrkit.backends.plugin import DatasetPlugin, JudgePlugin, Plugin
 from arrkit.backends.spec import Spec
 from arrkit.errors import ArrkitError, InputError, Problem, RunError, nearest
 
 if TYPE_CHECKING:
     from arrkit.data.pairs import PairDataset
     from arrkit.judge.protocol import Judge
+    from arrkit.judge.transport import Transport
 
 __all__ = [
     "LIMIT",
@@ -45,9 +47,11 @@ __all__ = [
 ]
 
 
-def make_judge(spec: str | Spec) -> Judge:
-    """The judge that ``spec`` names. Raises ``ArrkitError`` with all that is wrong."""
-    return cast("Judge", _make(Group.JUDGES, spec))
+def make_judge(spec: str | Spec) -> Judge | Transport:
+    """The judge that ``spec`` names, or the transport to put one on. Raises ``ArrkitError`` with all that is
+    wrong.
+    """
+    return cast("Judge | Transport", _make(Group.JUDGES, spec))
 
 
 def make_dataset(spec: str | Spec) -> PairDataset:
@@ -86,7 +90,9 @@ def _make(group: Group, text: str | Spec) -> object:
         raise
     except Exception as error:
         raise RunError(Problem(f"{_source(listing)} failed: {one_line(error)}", where)) from error
-    if lacking := [name for name in KINDS[group].attributes if not hasattr(made, name)]:
+    is_transport = isinstance(record, JudgePlugin) and record.transport
+    needed = TRANSPORT if is_transport else KINDS[group].attributes
+    if lacking := [name for name in needed if not hasattr(made, name)]:
         raise RunError(
             Problem(
                 f"{_source(listing)} made a {type(made).__name__}, which has no {join(lacking, 'and no')}",

@@ -10,8 +10,10 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from arrkit.backends.listing import Group, Status, list_plugins
+from arrkit.backends.listing import Group, Status, find_plugin, list_plugins
+from arrkit.backends.plugin import DatasetPlugin
 from arrkit.backends.registry import make_dataset, make_judge
+from arrkit.backends.spec import Spec
 from arrkit.commands.options import JudgingOptions
 from arrkit.data.native import open_pairs
 from arrkit.data.pairs import PairDataset, PreferencePair, Task
@@ -87,7 +89,7 @@ def open_judge(options: JudgingOptions) -> Judge:
     _refuse_both(options)
     if options.judge:
         return make_judge(options.judge)
-    if options.pairs is None and (not options.dataset or options.dataset.startswith("shapes-")):
+    if options.pairs is None and (not options.dataset or _is_embedded(options.dataset)):
         return make_judge(EMBEDDED_JUDGE)
     ready = [
         each.name for each in list_plugins() if each.group is Group.JUDGES and each.status is Status.READY
@@ -96,6 +98,11 @@ def open_judge(options: JudgingOptions) -> Judge:
         "no judge is named for your own pairs",
         hint=f"Pass --judge, or set ARRKIT_JUDGE or judge in arrkit.toml. Ready here: {', '.join(ready)}.",
     )
+
+
+def _is_embedded(dataset: str) -> bool:
+    record = find_plugin(Group.DATASETS, Spec.parse(dataset).name).record
+    return isinstance(record, DatasetPlugin) and record.embedded
 
 
 def _refuse_both(options: JudgingOptions) -> None:
