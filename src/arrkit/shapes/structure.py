@@ -48,15 +48,15 @@ def structure_drafts(
 ) -> tuple[StructuredDimension, ...]:
     """At most ``max_dimensions`` dimensions, best supported first, with one general statement for each check.
 
-    A draft goes with the first check that it asks; one that describes a flaw goes with the check that the
-    flaw fails. Drafts that are not understood are kept word for word, equal ones folded. Nothing is dropped:
-    where there are more dimensions than wanted, the least supported ones are merged into the last.
+    A draft goes with the first check that it asks. Drafts that are not understood, or that ask for a flaw, are
+    kept word for word, equal ones folded. Nothing is dropped: where there are more dimensions than wanted,
+    the least supported ones are merged into the last.
     """
     members: dict[Check, list[int]] = defaultdict(list)
     verbatim: dict[str, list[int]] = defaultdict(list)
     for index, draft in enumerate(pool):
         readings = read_statement(draft.statement, task)
-        if readings:
+        if readings and not readings[0].inverted:
             members[readings[0].check].append(index)
         else:
             verbatim[_normalised(draft.statement)].append(index)
