@@ -158,7 +158,9 @@ def verdict_sentences(report: JudgeReport) -> list[str]:
     sentences = []
     alone = report.rows[0].stats.accuracy
     if len(report.rows) == 1 and alone is not None:
-        under = "Without a rubric" if not report.rows[0].digest else f"Under {report.rows[0].rubric}"
+        under = (
+            "Without a rubric" if not report.rows[0].digest else f"Under the rubric {report.rows[0].rubric}"
+        )
         sentences.append(
             f"{under} the judge agrees with people on {alone.value * 100:.1f} % of the pairs "
             f"(95 % interval {alone.low * 100:.1f} to {alone.high * 100:.1f}; chance is 50)."
@@ -170,11 +172,17 @@ def verdict_sentences(report: JudgeReport) -> list[str]:
         low, high = change.low * 100, change.high * 100
         size = f"{change.value * 100:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
         if change.low > 0:
-            sentences.append(f"{row.rubric} makes the judge agree with people more often ({size}).")
+            sentences.append(
+                f"The rubric {row.rubric} makes the judge agree with people more often ({size})."
+            )
         elif change.high < 0:
-            sentences.append(f"{row.rubric} makes the judge agree with people less often ({size}).")
+            sentences.append(
+                f"The rubric {row.rubric} makes the judge agree with people less often ({size})."
+            )
         else:
-            sentences.append(f"Whether {row.rubric} helps cannot be told from these pairs ({size}).")
+            sentences.append(
+                f"Whether the rubric {row.rubric} helps cannot be told from these pairs ({size})."
+            )
     if report.orders is Orders.BOTH and report.rows[-1].stats.gap is not None:
         sentences.append(bias_verdict(report.rows[-1]))
     return sentences

@@ -99,7 +99,7 @@ def bias_verdict(row: Row) -> str:
     points, marked below 30, severe from there.
     """
     gap, consistency = row.stats.gap, row.stats.consistency
-    name = "Without a rubric" if not row.digest else f"Under {row.rubric}"
+    name = "Without a rubric" if not row.digest else f"Under the rubric {row.rubric}"
     if gap is None or consistency is None:
         return f"{name} there are too few answers to speak of position bias."
     favoured = "first" if gap.value > 0 else "second"
