@@ -1,0 +1,1 @@
+"""What judges are told: pure functions from requests to words and images, in English and Chinese."""
