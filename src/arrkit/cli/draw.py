@@ -16,6 +16,8 @@ from rich.table import Table
 from arrkit.serial import to_json
 
 if TYPE_CHECKING:
+    from arrkit.commands.compare import Comparison
+    from arrkit.judge.protocol import Finding, Order
     from arrkit.judge.report import JudgeReport
     from arrkit.rubric.diff import RubricDiff
     from arrkit.rubric.model import Rate, Rubric
@@ -213,3 +215,49 @@ def rubric_diff(out: Console, changes: RubricDiff) -> None:
             out.print(f"~ {kind} {change.subject}: {change.old} → {change.new}", markup=False)
     if changes.reordered:
         out.print("~ reordered")
+
+
+def comparison(out: Console, shown: Comparison) -> None:
+    """Draw what a judge says of one pair: the outcome, each criterion in both orders, its reasons."""
+    from arrkit.data.pairs import Label
+    from arrkit.judge.protocol import Order
+
+    orders = ((Order.AB, shown.ab), (Order.BA, shown.ba))
+    if shown.preferred is None:
+        out.print("[bold]The judge did not decide.[/bold]")
+    elif shown.preferred is not Label.TIE:
+        out.print(f"[bold]{shown.preferred} is better, in both orders.[/bold]")
+    elif {verdict.outcome for _, verdict in orders} == {"tie"}:
+        out.print("[bold]A tie, in both orders.[/bold]")
+    else:
+        out.print("[bold]The two orders disagree, which counts as a tie.[/bold]")
+    findings = [{each.criterion: each for each in verdict.findings} for _, verdict in orders]
+    criteria = list(shown.rubric.criteria()) if shown.rubric else []
+    rows = [
+        (
+            *(_answer(found.get(each.id), order) for found, (order, _) in zip(findings, orders, strict=True)),
+            each.statement,
+        )
+        for each in criteria
+    ]
+    if rows:
+        out.print(table(("A first", "B first", "criterion (scores are A : B)"), rows, left=3))
+    for order, verdict in orders:
+        first = "A first" if order is Order.AB else "B first"
+        out.print(f"{first}: {verdict.outcome}. {verdict.rationale or verdict.detail}", markup=False)
+
+
+def _answer(finding: Finding | None, order: Order) -> str:
+    from arrkit.judge.protocol import Answer, Order
+
+    if finding is None or finding.answer is Answer.CANNOT_TELL:
+        return "cannot tell"
+    straight = order is Order.AB
+    if finding.answer is Answer.EQUAL:
+        named = "equal"
+    else:
+        named = "A" if (finding.answer is Answer.FIRST) == straight else "B"
+    if finding.first is None or finding.second is None:
+        return named
+    a, b = (finding.first, finding.second) if straight else (finding.second, finding.first)
+    return f"{named} ({a:.2f} : {b:.2f})"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from arrkit.cli.bind import bind
-from arrkit.commands.options import BiasOptions, EvalOptions
+from arrkit.commands.options import BiasOptions, CompareOptions, EvalOptions
 
 if TYPE_CHECKING:
     from arrkit.judge.report import JudgeReport
@@ -54,6 +54,37 @@ def bias(options: BiasOptions, as_json: bool) -> None:
     with watching() as watch:
         report = measure_bias(options, watch=watch)
     _draw(report, as_json, bias=True)
+
+
+@bind(
+    app,
+    "judge",
+    "compare",
+    CompareOptions,
+    example='arrkit judge compare a.png b.png --prompt "a red circle" --judge shapes',
+)
+def compare(options: CompareOptions, as_json: bool) -> None:
+    """Ask a judge which of two images is better, and why, in both orders.
+
+    With --source the two are edits of that image, and the prompt is the instruction.
+    """
+    from arrkit.cli import draw
+    from arrkit.commands.compare import compare_images
+    from arrkit.serial import to_json
+
+    comparison = compare_images(options)
+    if as_json:
+        draw.print_json(
+            {
+                "judge": comparison.judge,
+                "rubric": comparison.rubric.name if comparison.rubric else None,
+                "preferred": comparison.preferred,
+                "a_first": to_json(comparison.ab, defaults=True),
+                "b_first": to_json(comparison.ba, defaults=True),
+            }
+        )
+        return
+    draw.comparison(draw.console(), comparison)
 
 
 def _draw(report: JudgeReport, as_json: bool, *, bias: bool) -> None:

@@ -87,15 +87,22 @@ def open_judge(options: JudgingOptions) -> Judge:
         InputError: no such judge, or none is named for the user's own pairs.
     """
     _refuse_both(options)
-    if options.judge:
-        return make_judge(options.judge)
-    if options.pairs is None and (not options.dataset or _is_embedded(options.dataset)):
-        return make_judge(EMBEDDED_JUDGE)
+    if not options.judge and options.pairs is None and (not options.dataset or _is_embedded(options.dataset)):
+        return judge_named(EMBEDDED_JUDGE)
+    return judge_named(options.judge)
+
+
+def judge_named(spec: str) -> Judge:
+    """The judge of a spec. Raises ``InputError``; for an empty spec it names the judges that are ready."""
+    if spec:
+        made = make_judge(spec)
+        assert hasattr(made, "compare"), "transports are wired in with the judge that is put on them"
+        return made
     ready = [
         each.name for each in list_plugins() if each.group is Group.JUDGES and each.status is Status.READY
     ]
     raise InputError(
-        "no judge is named for your own pairs",
+        "no judge is named",
         hint=f"Pass --judge, or set ARRKIT_JUDGE or judge in arrkit.toml. Ready here: {', '.join(ready)}.",
     )
 

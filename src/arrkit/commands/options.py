@@ -115,6 +115,18 @@ class BiasOptions(JudgingOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompareOptions:
+    """Options of ``arrkit judge compare``."""
+
+    a: Annotated[Path, Opt("the first image, called A", argument=True)]
+    b: Annotated[Path, Opt("the second image, called B", argument=True)]
+    prompt: Annotated[str, Opt("the prompt, or the editing instruction", metavar="TEXT")]
+    source: Annotated[Path | None, Opt("the image that was edited, for edits", metavar="FILE")] = None
+    rubric: Annotated[str, Opt("rubric file or shipped name [none]", metavar="FILE|NAME")] = ""
+    judge: Annotated[str, Opt("judge plug-in, such as vllm:Qwen/Qwen3-VL-8B-Instruct", metavar="SPEC")] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions(JudgingOptions):
     """Options of ``arrkit rubric build``."""
 
