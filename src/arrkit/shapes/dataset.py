@@ -5,17 +5,18 @@ stored, and pictures are rendered when they are looked at. For a prompt the two 
 independently (other places, sizes, colours where they are open), so that general looks say little; for an
 edit they share the source and differ in what was done to it.
 
-A candidate's utility is 1 minus the costs of its flaws (see :mod:`arrkit.shapes.flaws`). The better one has
-no flaw, or at times a cheap one that the worse one has as well as a dearer one. The label names the better
-one, but a declared share of labels (``noise``) is the wrong way round, and a declared share of pairs
-(``ties``) has two candidates of equal utility and is labelled a tie.
+A candidate's utility is 1 minus the costs of its flaws (:func:`arrkit.shapes.flaws.utility`). The better one
+has no flaw, or at times a damage that the worse one has on top of its own flaw. The label names the better
+one, but a declared share of the decided pairs (``noise``) is labelled the wrong way round, and a declared
+share of all pairs (``ties``) has two different candidates of equal utility and is labelled a tie.
+Metadata names the flaws of both candidates, so that the truth behind a label can be told.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,14 @@ from arrkit.shapes.edits import Edit, EditKind, Ref, apply, instruction_for, sam
 from arrkit.shapes.flaws import EDIT_FLAWS, PROMPT_FLAWS
 from arrkit.shapes.grammar import Family, parse_prompt, prompts, sample_prompt
 from arrkit.shapes.layout import place, realise
+from arrkit.shapes.plugin import (
+    PAIRS_N,
+    PAIRS_NOISE,
+    PAIRS_SEED,
+    PAIRS_SIZE,
+    PAIRS_TIES,
+    SPLITS,
+)
 from arrkit.shapes.scene import Background, Colour, Scene, Shape, Thing
 
 if TYPE_CHECKING:
@@ -46,25 +55,34 @@ class ShapesDataset:
     Args:
         task: t2i or edit.
         split: ``train`` or ``test``: other draws, and for t2i other prompts.
-        n: number of pairs. 200 by default: of these a build holds back 60, on which a change of 20 points
-            stands clear of its interval.
+        n: number of pairs, at least 1. 200 by default: of these a build holds back 60, on which a change of
+            20 points stands clear of its interval.
         seed: draws everything.
-        noise: share of the decided pairs whose label is the wrong way round.
-        ties: share of the pairs whose candidates are equally good.
-        size: side of the pictures in pixels.
+        noise: share of the decided pairs whose label is the wrong way round, in [0, 1].
+        ties: share of the pairs whose candidates are equally good, in [0, 1].
+        size: side of the pictures in pixels, 32 to 256.
+
+    Prompt families and edit kinds take turns, so that any ``n`` holds about equally many of each. With the
+    same seed, other ``noise`` changes labels only, and other ``ties`` only the pairs that become ties.
+
+    Raises :class:`ValueError` for a split, number or share that cannot be.
     """
 
     def __init__(
         self,
         task: Task,
-        split: str = "test",
+        split: str = SPLITS[0],
         *,
-        n: int = 200,
-        seed: int = 0,
-        noise: float = 0.08,
-        ties: float = 0.05,
-        size: int = 96,
+        n: int = PAIRS_N,
+        seed: int = PAIRS_SEED,
+        noise: float = PAIRS_NOISE,
+        ties: float = PAIRS_TIES,
+        size: int = PAIRS_SIZE,
     ) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {split}")
+        if n < 1 or not 0 <= noise <= 1 or not 0 <= ties <= 1:
+            raise ValueError("n must be at least 1, noise and ties shares from 0 to 1")
         self._task = task
         self._split = split
         self._n = n
@@ -72,14 +90,15 @@ class ShapesDataset:
         self._noise = noise
         self._ties = ties
         self._size = size
+        options = {"n": str(n), "seed": str(seed)}
+        unusual = {"noise": (noise, PAIRS_NOISE), "ties": (ties, PAIRS_TIES), "size": (size, PAIRS_SIZE)}
+        options |= {key: str(value) for key, (value, usual) in unusual.items() if value != usual}
+        self._name = str(Spec(f"shapes-{task}", split, options))
 
     @property
     def name(self) -> str:
         """The canonical spec; shares and size only where they are not the usual ones."""
-        options = {"n": str(self._n), "seed": str(self._seed)}
-        unusual = {"noise": (self._noise, 0.08), "ties": (self._ties, 0.05), "size": (self._size, 96)}
-        options |= {key: f"{value:g}" for key, (value, usual) in unusual.items() if value != usual}
-        return str(Spec(f"shapes-{self._task}", self._split, options))
+        return self._name
 
     @property
     def task(self) -> Task | None:
@@ -93,7 +112,7 @@ class ShapesDataset:
         return (self.pair(index) for index in range(self._n))
 
     def pair(self, index: int) -> PreferencePair:
-        """The pair at ``index``, drawn anew each time."""
+        """The pair at ``index``, drawn anew each time; ``index`` may be ``n`` and beyond."""
         rng = random.Random(f"{self._task}/{self._split}/{self._seed}/{index}")
         tied, flipped, a_is_better = (rng.random() for _ in range(3))
         is_tie = tied < self._ties
@@ -120,7 +139,7 @@ class ShapesDataset:
                 "flaws_a": ", ".join(a[1]) or "none",
                 "flaws_b": ", ".join(b[1]) or "none",
             },
-            origin=f"{self.name} pair {index}",
+            origin=f"{self._name} pair {index}",
         )
 
     def _picture(self, name: str, scene: Scene) -> Picture:
@@ -133,7 +152,6 @@ def _render(scene: Scene, size: int) -> Image:
     return render(scene, size)
 
 
-@lru_cache(maxsize=65536)
 def _is_test_prompt(prompt: str) -> bool:
     return sha256(prompt.encode()).digest()[0] < TEST_SHARE * 256
 
@@ -169,7 +187,7 @@ def _generated(
         good, bad = _draw_flaws(rng, {name: flaw.cost for name, flaw in PROMPT_FLAWS.items()}, is_tie)
         better, worse = candidate(good), candidate(bad)
         if better is not None and worse is not None:
-            return family, prompt, better, worse
+            return family.value, prompt, better, worse
 
 
 def _edited(rng: random.Random, index: int, is_tie: bool) -> tuple[str, str, Scene, Candidate, Candidate]:
@@ -180,8 +198,9 @@ def _edited(rng: random.Random, index: int, is_tie: bool) -> tuple[str, str, Sce
         edit = sample_edit(rng, source, kind)
         good, bad = _draw_flaws(rng, {name: flaw.cost for name, flaw in EDIT_FLAWS.items()}, is_tie)
         better, worse = _result(rng, source, edit, good), _result(rng, source, edit, bad)
-        if better is not None and worse is not None:
-            return kind, instruction_for(edit, rng.randrange(3)), source, better, worse
+        # A tie between two equal pictures would be no question at all.
+        if better is not None and worse is not None and better[0] != worse[0]:
+            return kind.value, instruction_for(edit, rng.randrange(3)), source, better, worse
 
 
 def _result(rng: random.Random, source: Scene, edit: Edit, names: Sequence[str]) -> Candidate | None:
@@ -213,8 +232,10 @@ def _draw_flaws(
     # Damage to pixels applies to any picture, the others only to some: drawn evenly it would outweigh them.
     names = [name for name in costs for _ in range(1 if name in ("smeared", "cut") else 4)]
     if is_tie:
-        shared = () if rng.random() < 0.5 else (rng.choice(names),)
-        return shared, shared
+        if rng.random() < 0.5:
+            return (), ()
+        one = rng.choice(names)
+        return (one,), (rng.choice([name for name in names if costs[name] == costs[one]]),)
     fatal = rng.choice(names)
     damage = rng.choice(["smeared", "cut"])
     # Damage to pixels may follow any other flaw, so it is done last.

@@ -18,19 +18,24 @@ judge = JudgePlugin(
     example="shapes?noise=0.2",
 )
 
+PAIRS_N, PAIRS_SEED, PAIRS_NOISE, PAIRS_TIES, PAIRS_SIZE = 200, 0, 0.08, 0.05, 96
+SPLITS = ("test", "train")
+
 _PAIRS = {
-    "n": Parameter(200, "number of pairs", low=1),
-    "seed": Parameter(0, "draws everything"),
-    "noise": Parameter(0.08, "share of pairs whose label is the wrong way round", low=0, high=1),
-    "ties": Parameter(0.05, "share of pairs that are ties", low=0, high=1),
-    "size": Parameter(96, "side of the pictures in pixels", low=32, high=256),
+    "n": Parameter(PAIRS_N, "number of pairs", low=1),
+    "seed": Parameter(PAIRS_SEED, "draws everything"),
+    "noise": Parameter(
+        PAIRS_NOISE, "share of decided pairs whose label is the wrong way round", low=0, high=1
+    ),
+    "ties": Parameter(PAIRS_TIES, "share of pairs that are ties", low=0, high=1),
+    "size": Parameter(PAIRS_SIZE, "side of the pictures in pixels", low=32, high=256),
 }
 
 dataset_t2i = DatasetPlugin(
     summary="embedded preference pairs: pictures of simple shapes for a prompt",
     factory="arrkit.shapes.dataset:make_t2i",
     parameters=_PAIRS,
-    splits=("test", "train"),
+    splits=SPLITS,
     tasks=(Task.T2I,),
     license="Apache-2.0",
     embedded=True,
@@ -41,7 +46,7 @@ dataset_edit = DatasetPlugin(
     summary="embedded preference pairs: edits of pictures of simple shapes",
     factory="arrkit.shapes.dataset:make_edit",
     parameters=_PAIRS,
-    splits=("test", "train"),
+    splits=SPLITS,
     tasks=(Task.EDIT,),
     license="Apache-2.0",
     embedded=True,
