@@ -30,8 +30,8 @@ from arrkit.shapes.scene import (
     Thing,
 )
 
-SMEAR_LENGTH = 0.75
-"""How far a smear drags its thing, in diameters."""
+SMEAR_LENGTH, SMEAR_MARGIN = 0.9, 0.05
+"""How far a smear drags its thing, and how far beyond the thing it reaches, in diameters."""
 
 CUT_SPREAD = 0.08
 """A cut passes the centroid of its thing at most so far off, in diameters: about half of it is gone."""
@@ -143,7 +143,7 @@ def _smeared(scene: Scene, rng: random.Random) -> Scene | None:
     smear = Smear(
         thing.x,
         thing.y,
-        round(2 * RADIUS[thing.shape] * thing.size, 4),
+        round(2 * (RADIUS[thing.shape] + SMEAR_MARGIN) * thing.size, 4),
         round(rng.uniform(0, math.pi), 3),
         round(SMEAR_LENGTH * thing.size, 4),
     )
