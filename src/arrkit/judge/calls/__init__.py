@@ -1,0 +1,1 @@
+"""All that stands between a judge's operation and the wire: once, for every endpoint."""
