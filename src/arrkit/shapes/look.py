@@ -35,7 +35,7 @@ WORKING_SIDE = 128
 ENLARGED_SIDE = 80
 """Smaller images are enlarged twofold, so that what their edge pixels say of an outline is not lost."""
 
-_ENLARGED_GRAIN = 1.4
+_ENLARGED_GRAIN = 1.15
 
 SAMPLES = 24
 """The ground is remembered at SAMPLES x SAMPLES places, so that images of any size can be compared."""

@@ -48,7 +48,7 @@ def structure_drafts(
 ) -> tuple[StructuredDimension, ...]:
     """At most ``max_dimensions`` dimensions, best supported first, with one general statement for each check.
 
-    A draft goes with the first check that it asks. Drafts that are not understood, or that ask for a flaw, are
+    A draft goes with the first check that it asks. Drafts not understood, or that ask for a flaw, are
     kept word for word, equal ones folded. Nothing is dropped: where there are more dimensions than wanted,
     the least supported ones are merged into the last.
     """
