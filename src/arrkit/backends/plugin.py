@@ -44,7 +44,8 @@ class Plugin:
     """What can be said of a plug-in without using it.
 
     ``modules`` are import names that must be present, ``extra`` the extra of arrkit (or the package) that
-    brings them, such as ``arrkit[rpo]``. ``keys`` are environment variables of which one must be set.
+    brings them, such as ``arrkit[rpo]``. ``keys`` are environment variables of which one must be set, unless
+    the spec has one of the options in ``keyless``.
     ``model`` says whether a spec must name a model: a default name, ``None`` for "no models", or ``""`` for
     "must be named". ``example`` is a whole spec, shown to someone who left the model out.
     """
@@ -55,6 +56,7 @@ class Plugin:
     modules: tuple[str, ...] = ()
     extra: str = ""
     keys: tuple[str, ...] = ()
+    keyless: tuple[str, ...] = ()
     model: str | None = None
     example: str = ""
     tasks: tuple[Task, ...] = (Task.T2I, Task.EDIT)

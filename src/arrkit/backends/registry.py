@@ -79,7 +79,8 @@ def _make(group: Group, text: str | Spec) -> object:
     spec, problems = _with_model(spec, record, where)
     options, unusable = convert_options(spec.options, record.parameters, where=where)
     problems += unusable
-    if listing.status is not Status.READY:
+    keyless = listing.status is Status.MISSING_KEY and any(key in spec.options for key in record.keyless)
+    if listing.status is not Status.READY and not keyless:
         problems.append(Problem(_state(listing), where, listing.mend))
     if problems:
         raise InputError(problems)
