@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 
 import typer
@@ -28,7 +27,7 @@ def _backends(options: BackendsOptions, as_json: bool) -> None:  # noqa: ARG001 
 
     listings = list_plugins()
     if as_json:
-        sys.stdout.write(json.dumps([each.to_json() for each in listings], indent=2) + "\n")
+        draw.write(json.dumps([each.to_json() for each in listings], indent=2) + "\n")
         return
     rows = [
         (

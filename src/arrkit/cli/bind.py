@@ -177,9 +177,7 @@ def _typed(options: type[Options], values: dict[str, Any]) -> Options:
 
 def _guarded(run: Callable[[Options, bool], int | None], options: Options, as_json: bool, debug: bool) -> int:
     try:
-        status = run(options, as_json) or 0
-        sys.stdout.flush()
-        return status
+        return run(options, as_json) or 0
     except ArrkitError as error:
         if debug:
             traceback.print_exc()
@@ -191,9 +189,11 @@ def _guarded(run: Callable[[Options, bool], int | None], options: Options, as_js
         _say("\n".join(["Interrupted.", *notes]))
         return 130
     except BrokenPipeError:
-        # The reader (head, less) has gone; a second error at the interpreter's exit would be noise.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        # Whoever read the progress has gone, in the middle of the work.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        return 1
     except Exception as error:
         if debug:
             traceback.print_exc()

@@ -23,10 +23,31 @@ if TYPE_CHECKING:
     from arrkit.rubric.model import Rate, Rubric
 
 
+class _Output(Console):
+    """A console that lets a command end as it would have where its reader (head, less) has gone."""
+
+    def on_broken_pipe(self) -> None:
+        discard_output()
+
+
+def discard_output() -> None:
+    """Send standard output nowhere from here on; a second error at the interpreter's exit would be noise."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def write(text: str) -> None:
+    """Write data to standard output; no error where its reader has gone."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
+
+
 def console() -> Console:
     """Standard output, for data that people read. Without a terminal it is as wide as its content needs."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
-    return Console(width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
+    return _Output(width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def messages() -> Console:
@@ -36,7 +57,7 @@ def messages() -> Console:
 
 def print_json(value: object) -> None:
     """Print a value as JSON on standard output, every field included."""
-    sys.stdout.write(json.dumps(to_json(value, defaults=True), indent=2, ensure_ascii=False) + "\n")
+    write(json.dumps(to_json(value, defaults=True), indent=2, ensure_ascii=False) + "\n")
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", left: int = 1) -> Table:
@@ -152,7 +173,7 @@ def print_rubric_json(rubric: Rubric) -> None:
     from arrkit.canonical import pretty_json
     from arrkit.rubric.files import rubric_to_json
 
-    sys.stdout.write(pretty_json(rubric_to_json(rubric)))
+    write(pretty_json(rubric_to_json(rubric)))
 
 
 def rubric(out: Console, shown: Rubric, *, full: bool = False) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -188,7 +187,7 @@ def list_(options: ListOptions, as_json: bool) -> None:  # noqa: ARG001  every c
 
     rubrics = list_rubrics()
     if as_json:
-        sys.stdout.write(json.dumps([rubric_to_json(each) for each in rubrics], indent=2) + "\n")
+        draw.write(json.dumps([rubric_to_json(each) for each in rubrics], indent=2) + "\n")
         return
     rows = [
         (
@@ -210,15 +209,14 @@ def diff(options: DiffOptions, as_json: bool) -> None:
     """Show which criteria were added, removed, reworded or re-weighted."""
     import json
 
+    from arrkit.cli import draw
     from arrkit.rubric.diff import diff_rubrics
     from arrkit.rubric.files import read_rubric
 
     changes = diff_rubrics(read_rubric(options.old), read_rubric(options.new))
     if as_json:
-        sys.stdout.write(json.dumps(changes.to_json(), indent=2, ensure_ascii=False) + "\n")
+        draw.write(json.dumps(changes.to_json(), indent=2, ensure_ascii=False) + "\n")
         return
-    from arrkit.cli import draw
-
     draw.rubric_diff(draw.console(), changes)
 
 
@@ -252,7 +250,7 @@ def export(options: ExportOptions, as_json: bool) -> None:
     if as_json:
         draw.print_json({"text": text})
     elif options.out is None:
-        sys.stdout.write(text)
+        draw.write(text)
     else:
         draw.messages().print(f"text: {options.out}", markup=False)
 
