@@ -1,4 +1,7 @@
-"""Editing instructions: six kinds, each about one object that its words name without doubt."""
+"""Editing instructions: six kinds, each about one object that its words name without doubt.
+
+An instruction is written from a wording with blanks and read back by a pattern made of the same wording.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,7 @@ _WORDINGS = {
 
 
 def instruction_for(edit: Edit, variant: int = 0) -> str:
-    """The edit in words; each kind has three wordings."""
+    """The edit in words; each kind has three wordings, ``variant`` counts round them."""
     wordings = _WORDINGS[edit.kind]
     return wordings[variant % len(wordings)].format(
         target=edit.target,
@@ -93,57 +96,61 @@ def instruction_for(edit: Edit, variant: int = 0) -> str:
     )
 
 
-_SHAPE, _COLOUR, _GROUND = "|".join(Shape), "|".join(Colour), "|".join(Background)
-_SIDE = "|".join(SIDES.values())
-
-
 def _ref(name: str) -> str:
-    return rf"(?P<{name}c>{_COLOUR}) (?P<{name}s>{_SHAPE})"
+    """A pattern for "red circle" whose groups are called ``name`` and ``name_shape``."""
+    return rf"(?P<{name}>{'|'.join(Colour)}) (?P<{name}_shape>{'|'.join(Shape)})"
 
 
-_PATTERNS = {
-    EditKind.RECOLOUR: rf"(?:make|recolour|recolor) the {_ref('t')} (?P<colour>{_COLOUR})"
-    rf"|change the colou?r of the {_ref('u')} to (?P<colour2>{_COLOUR})",
-    EditKind.REMOVE: rf"(?:remove|delete|take away) the {_ref('t')}",
-    EditKind.ADD: rf"(?:add|put in|draw) an? {_ref('n')}(?: (?P<side>{_SIDE}) the {_ref('a')})?",
-    EditKind.REPLACE: rf"(?:replace|turn|swap) the {_ref('t')} (?:with|into|for) an? {_ref('n')}",
-    EditKind.MOVE: rf"(?:move|shift|bring) the {_ref('t')} (?P<side>{_SIDE}) the {_ref('a')}",
-    EditKind.BACKGROUND: rf"(?:change the background to|make the background) (?P<ground>{_GROUND})"
-    rf"|put everything on an? (?P<ground2>{_GROUND}) background",
-}
-_COMPILED = {kind: re.compile(pattern) for kind, pattern in _PATTERNS.items()}
+def _pattern(kind: EditKind, wording: str) -> re.Pattern[str]:
+    where = rf"(?: (?P<side>{'|'.join(SIDES.values())}) the {_ref('anchor')})"
+    return re.compile(
+        wording.format(
+            target=_ref("target"),
+            new=f"an? {_ref('new')}",
+            colour=rf"(?P<colour>{'|'.join(Colour)})",
+            where=f"{where}?" if kind is EditKind.ADD else where,
+            background=rf"(?P<background>{'|'.join(Background)})",
+        )
+    )
+
+
+_PATTERNS = [(kind, _pattern(kind, wording)) for kind, wordings in _WORDINGS.items() for wording in wordings]
+_SIDE_OF = {words: side for side, words in SIDES.items()}
 
 
 def parse_instruction(text: str) -> Edit | None:
-    """The edit that an instruction of this grammar asks for, or None for any other text."""
-    words = " ".join(text.lower().split()).rstrip(".")
-    for kind, pattern in _COMPILED.items():
-        match = pattern.fullmatch(words)
-        if match is None:
-            continue
-        found = {name: value for name, value in match.groupdict().items() if value}
+    """The edit that an instruction of this grammar asks for, or None for any other text.
 
-        def ref(name: str, found: dict[str, str] = found) -> Ref | None:
-            return Ref(Colour(found[f"{name}c"]), Shape(found[f"{name}s"])) if f"{name}c" in found else None
-
-        colour, ground = (
-            found.get("colour") or found.get("colour2"),
-            found.get("ground") or found.get("ground2"),
-        )
-        return Edit(
-            kind,
-            ref("t") or ref("u"),
-            ref("n"),
-            Colour(colour) if colour else None,
-            next((side for side, words in SIDES.items() if words == found.get("side")), None),
-            ref("a"),
-            Background(ground) if ground else None,
-        )
+    Case, spaces, American spelling and a full stop at the end are as one likes.
+    """
+    words = " ".join(text.lower().split()).rstrip(".").replace("color", "colour")
+    for kind, pattern in _PATTERNS:
+        if match := pattern.fullmatch(words):
+            edit = _read(kind, match.groupdict())
+            # Nothing lies beside itself.
+            return None if edit.target is not None and edit.target == edit.anchor else edit
     return None
 
 
+def _read(kind: EditKind, found: dict[str, str | None]) -> Edit:
+    def ref(name: str) -> Ref | None:
+        colour, shape = found.get(name), found.get(f"{name}_shape")
+        return Ref(Colour(colour), Shape(shape)) if colour and shape else None
+
+    colour, side, background = found.get("colour"), found.get("side"), found.get("background")
+    return Edit(
+        kind,
+        ref("target"),
+        ref("new"),
+        Colour(colour) if colour else None,
+        _SIDE_OF[side] if side else None,
+        ref("anchor"),
+        Background(background) if background else None,
+    )
+
+
 def sample_edit(rng: random.Random, scene: Scene, kind: EditKind) -> Edit:
-    """An edit of ``kind`` that makes sense for ``scene``, whose things all look different."""
+    """An edit of ``kind`` that changes ``scene``: two things or more, all of different looks."""
     refs = [Ref(each.colour, each.shape) for each in scene.things]
     target, anchor = rng.sample(refs, 2)
     if kind is EditKind.RECOLOUR:
@@ -175,7 +182,8 @@ def _another_colour(rng: random.Random, target: Ref, refs: list[Ref]) -> Colour:
 def apply(edit: Edit, scene: Scene, rng: random.Random) -> Scene | None:
     """The scene after the edit, or None where it cannot be carried out (nothing meant, no room).
 
-    What the instruction leaves open, such as where an added thing goes, is drawn.
+    All that the instruction does not mention stays as it is. What it leaves open, such as where an added
+    thing goes, is drawn; what is moved keeps its size and goes far enough to be seen to have moved.
     """
     if edit.kind is EditKind.BACKGROUND:
         return replace(scene, background=edit.background or scene.background)
