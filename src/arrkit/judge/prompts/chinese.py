@@ -204,6 +204,7 @@ CHINESE = Wording(
         Task.EDIT: "请为按这条指令所做的编辑给出{count}条准则，最重要的在前。用该JSON对象作答。",
     },
     structure_closing="请把这{count}条准则整理为至多{dimensions}个维度。用该JSON对象作答。",
+    further="其他准则",
     repair="你的回答无法使用：{problem}。\n请按所述格式完整地重新作答一次。",
     repair_answer="你的回答是：\n<answer>\n{answer}\n</answer>",
 )

@@ -261,6 +261,7 @@ ENGLISH = Wording(
     structure_closing=(
         "Order these {count} criteria into at most {dimensions} dimensions. Answer with the JSON object."
     ),
+    further="Further criteria",
     repair="Your answer could not be used: {problem}.\nAnswer once more, in full and in the form described.",
     repair_answer="Your answer was:\n<answer>\n{answer}\n</answer>",
 )

@@ -93,6 +93,7 @@ class Wording:
     refine_closing: str
     zero_shot_closing: ByTask
     structure_closing: str
+    further: str
     repair: str
     repair_answer: str
 

@@ -1,0 +1,308 @@
+"""The judge on top of any vision-language endpoint: the operations, in words and images.
+
+A verdict is asked for in one of three ways (:mod:`arrkit.judge.scoring`); everything else is generated. The
+images of a pair are called Image A and Image B in the order shown: letters are places, and a rationale that
+speaks of Image A means the first image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from arrkit.data.encode import LONG_EDGE, check_size, encode
+from arrkit.data.pairs import Picture
+from arrkit.errors import InputError, nearest
+from arrkit.judge.answers.read import (
+    read_proposal,
+    read_ranking,
+    read_scores,
+    read_structure,
+    read_verdict,
+)
+from arrkit.judge.asking import Ended, Inquiry, sampling_for, together
+from arrkit.judge.calling import Calls
+from arrkit.judge.pooling import Dimensions, structure_pool
+from arrkit.judge.probing import decide_pair, decide_scores, probe_pair, probe_scores
+from arrkit.judge.prompts.criteria import (
+    propose_prompt,
+    refine_prompt,
+    structure_prompt,
+    zero_shot_prompt,
+)
+from arrkit.judge.prompts.parts import WORDINGS, Form, Prompt, Shown
+from arrkit.judge.prompts.verdicts import compare_prompt, rank_prompt, score_prompt
+from arrkit.judge.prompts.wording import Wording
+from arrkit.judge.protocol import (
+    Answer,
+    CompareRequest,
+    Draft,
+    Outcome,
+    Proposal,
+    ProposeRequest,
+    Ranking,
+    RankRequest,
+    RefineRequest,
+    ScoreRequest,
+    Scores,
+    Structure,
+    StructureRequest,
+    Verdict,
+    ZeroShotRequest,
+)
+from arrkit.judge.scoring import Scoring, resolve
+from arrkit.judge.transport import ImagePart, ModelProfile
+from arrkit.rubric.model import Dimension
+
+T = TypeVar("T")
+
+
+class VLMJudge:
+    """A judge over :class:`~arrkit.judge.calling.Calls`, which can also rank and write criteria unseen.
+
+    Args:
+        scoring: how ``compare`` and ``score`` ask; ``auto`` takes the best that the model can do.
+        language: of the prompts, ``en`` or ``zh``.
+        image_size: the largest long edge of the images sent, in pixels.
+        findings: whether ``compare`` by token probabilities asks for each criterion too, at one request each;
+            the other ways give findings anyhow.
+        scale: lowest and highest score that a generated score may have.
+        effort: how much a reasoning model should reason; its lowest but none by default.
+        seed: sent to models that take one.
+        max_output_tokens: room for an answer and the reasoning before it, doubled once for a cut answer;
+            by the length of the rubric by default.
+
+    Raises :class:`InputError` for an unknown language or an empty scale.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        *,
+        scoring: Scoring = Scoring.AUTO,
+        language: str = "en",
+        image_size: int = LONG_EDGE,
+        findings: bool = False,
+        scale: tuple[int, int] = (0, 10),
+        effort: str | None = None,
+        seed: int | None = None,
+        max_output_tokens: int | None = None,
+    ) -> None:
+        if language not in WORDINGS:
+            raise InputError(
+                f'there are no prompts in "{language}"{nearest(language, WORDINGS)}',
+                hint=f"Choose one of: {', '.join(WORDINGS)}.",
+            )
+        if scale[0] >= scale[1]:
+            raise InputError(f"a scale from {scale[0]} to {scale[1]} holds no scores")
+        self._calls = calls
+        self._scoring = scoring
+        self._wording = WORDINGS[language]
+        self._image_size = image_size
+        self._findings = findings
+        self._scale = scale
+        self._effort = effort
+        self._seed = seed
+        self._room = max_output_tokens
+
+    @property
+    def name(self) -> str:
+        """The transport's name with what changes answers: the prompts' version and all but defaults."""
+        options = {
+            "effort": self._effort or "",
+            "findings": "yes" if self._findings else "",
+            "image_size": "" if self._image_size == LONG_EDGE else str(self._image_size),
+            "language": "" if self._wording.language == "en" else self._wording.language,
+            "max_output_tokens": str(self._room or ""),
+            "prompts": self._wording.version,
+            "scale": "" if self._scale == (0, 10) else f"{self._scale[0]}..{self._scale[1]}",
+            "scoring": "" if self._scoring is Scoring.AUTO else str(self._scoring),
+            "seed": "" if self._seed is None else str(self._seed),
+        }
+        base = self._calls.name
+        said = "&".join(f"{key}={value}" for key, value in options.items() if value)
+        return f"{base}{'&' if '?' in base else '?'}{said}"
+
+    async def compare(self, request: CompareRequest) -> Verdict:
+        """Which image is better; ``basis.scoring`` says in which way it was asked."""
+        ids = _ids(request.dimensions)
+        inquiry = await self._inquiry()
+        mode = resolve(self._scoring, inquiry.profile, self._calls.name)
+        try:
+            shown = await self._shown(inquiry, (request.first, request.second), request.source)
+            if mode is Scoring.DECISION:
+                return await decide_pair(inquiry, request, shown)
+            if mode is Scoring.LOGPROB:
+                return await probe_pair(inquiry, request, shown, findings=self._findings)
+            prompt = compare_prompt(request, shown, self._wording, _form(inquiry.profile))
+            read = await self._read(inquiry, prompt, partial(read_verdict, criteria=ids), len(ids))
+        except Ended as end:
+            return Verdict(end.outcome, detail=end.detail, usage=inquiry.usage, basis=inquiry.basis(mode))
+        outcome = Outcome.TIE if read.preferred is None else Outcome.OK
+        detail = ""
+        blind = [finding.answer is Answer.CANNOT_TELL for finding in read.findings]
+        if outcome is Outcome.TIE and blind and all(blind):
+            outcome, detail = Outcome.ABSTAIN, "the judge could tell nothing of any criterion"
+        return Verdict(
+            outcome, read.preferred, read.findings, read.rationale, detail, inquiry.usage, inquiry.basis(mode)
+        )
+
+    async def score(self, request: ScoreRequest) -> Scores:
+        """How well one image meets each criterion: P(yes), or a generated score as a share of the scale."""
+        ids = _ids(request.dimensions)
+        if not ids:
+            return Scores(Outcome.ABSTAIN, detail="there is no criterion to score by")
+        inquiry = await self._inquiry()
+        mode = resolve(self._scoring, inquiry.profile, self._calls.name)
+        try:
+            shown = await self._shown(inquiry, (request.image,), request.source)
+            if mode is Scoring.DECISION:
+                return await decide_scores(inquiry, request, shown)
+            if mode is Scoring.LOGPROB:
+                return await probe_scores(inquiry, request, shown)
+            low, high = self._scale
+            form = _form(inquiry.profile)
+            prompt = score_prompt(request, shown, self._wording, form, scale=self._scale)
+            reader = partial(read_scores, criteria=ids, low=low, high=high)
+            scores = await self._read(inquiry, prompt, reader, len(ids))
+        except Ended as end:
+            return Scores(end.outcome, detail=end.detail, usage=inquiry.usage, basis=inquiry.basis(mode))
+        if all(each.score is None for each in scores):
+            detail = "the judge could tell nothing of any criterion"
+            return Scores(Outcome.ABSTAIN, detail=detail, usage=inquiry.usage, basis=inquiry.basis(mode))
+        return Scores(Outcome.OK, scores, usage=inquiry.usage, basis=inquiry.basis(mode))
+
+    async def rank(self, request: RankRequest) -> Ranking:
+        """3 to 8 images in order; always generated."""
+        ids = _ids(request.dimensions)
+        inquiry = await self._inquiry()
+        try:
+            shown = await self._shown(inquiry, request.candidates, request.source)
+            prompt = rank_prompt(request, shown, self._wording, _form(inquiry.profile))
+            reader = partial(read_ranking, criteria=ids, candidates=len(request.candidates))
+            read = await self._read(inquiry, prompt, reader, len(ids))
+        except Ended as end:
+            basis = inquiry.basis(Scoring.GENERATE)
+            return Ranking(end.outcome, detail=end.detail, usage=inquiry.usage, basis=basis)
+        return Ranking(
+            Outcome.OK,
+            read.ranks,
+            read.findings,
+            read.rationale,
+            usage=inquiry.usage,
+            basis=inquiry.basis(Scoring.GENERATE),
+        )
+
+    async def propose(self, request: ProposeRequest) -> Proposal:
+        """Criteria that explain a known preference."""
+        pictures = (request.first, request.second)
+        build = partial(propose_prompt, request)
+        return await self._proposal(build, pictures, request.source, request.count)
+
+    async def refine(self, request: RefineRequest) -> Proposal:
+        """Better criteria, after the judge has seen how these failed."""
+        proposed = request.proposed
+        pictures = (proposed.first, proposed.second)
+        build = partial(refine_prompt, request)
+        return await self._proposal(build, pictures, proposed.source, proposed.count)
+
+    async def zero_shot(self, request: ZeroShotRequest) -> Proposal:
+        """Criteria for a prompt before any of its images is seen."""
+        return await self._proposal(
+            lambda _, wording, form: zero_shot_prompt(request, wording, form), (), None, request.count
+        )
+
+    async def structure(self, request: StructureRequest) -> Structure:
+        """Drafts gathered into dimensions, in rounds where there are many (:mod:`arrkit.judge.pooling`)."""
+        inquiry = await self._inquiry()
+        form = _form(inquiry.profile)
+
+        async def ask_one(pool: tuple[Draft, ...]) -> Dimensions:
+            prompt = structure_prompt(replace(request, pool=pool), self._wording, form)
+            reader = partial(read_structure, pool=len(pool), max_dimensions=request.max_dimensions)
+            return await self._read(inquiry, prompt, reader, len(pool))
+
+        async def ask(pools: tuple[tuple[Draft, ...], ...]) -> Sequence[Dimensions]:
+            return await together(ask_one(pool) for pool in pools)
+
+        try:
+            dimensions = await structure_pool(
+                request.pool, ask, most=request.max_dimensions, further=self._wording.further
+            )
+        except Ended as end:
+            basis = inquiry.basis(Scoring.GENERATE)
+            return Structure(end.outcome, detail=end.detail, usage=inquiry.usage, basis=basis)
+        basis = inquiry.basis(Scoring.GENERATE)
+        return Structure(Outcome.OK, dimensions, usage=inquiry.usage, basis=basis)
+
+    async def aclose(self) -> None:
+        """Let go of connections and the cache."""
+        await self._calls.aclose()
+
+    async def _proposal(
+        self,
+        build: Callable[[Shown, Wording, Form], Prompt],
+        pictures: Sequence[Picture],
+        source: Picture | None,
+        count: int,
+    ) -> Proposal:
+        inquiry = await self._inquiry()
+        try:
+            shown = await self._shown(inquiry, pictures, source)
+            prompt = build(shown, self._wording, _form(inquiry.profile))
+            drafts = await self._read(inquiry, prompt, partial(read_proposal, count=count), count)
+        except Ended as end:
+            basis = inquiry.basis(Scoring.GENERATE)
+            return Proposal(end.outcome, detail=end.detail, usage=inquiry.usage, basis=basis)
+        basis = inquiry.basis(Scoring.GENERATE)
+        return Proposal(Outcome.OK, drafts, usage=inquiry.usage, basis=basis)
+
+    async def _inquiry(self) -> Inquiry:
+        return Inquiry(self._calls, await self._calls.profile(), self._wording)
+
+    async def _read(self, inquiry: Inquiry, prompt: Prompt, reader: Callable[[str], T], items: int) -> T:
+        if self._effort and self._effort not in inquiry.profile.effort:
+            known = ", ".join(inquiry.profile.effort)
+            raise InputError(
+                f'{self._calls.name} takes no effort "{self._effort}"',
+                hint=f"Choose one of: {known}." if known else "Leave the option out.",
+            )
+        sampling = sampling_for(
+            inquiry.profile, items=items, effort=self._effort, seed=self._seed, room=self._room
+        )
+        return await inquiry.read(prompt, sampling, reader)
+
+    async def _shown(self, inquiry: Inquiry, pictures: Sequence[Picture], source: Picture | None) -> Shown:
+        wanted = len(pictures) + (source is not None)
+        if wanted > inquiry.profile.images:
+            raise InputError(
+                f"{self._calls.name} takes {inquiry.profile.images} images at once, and {wanted} are needed",
+                hint="Choose a judge that takes more.",
+            )
+        everything = (*pictures, source) if source is not None else tuple(pictures)
+        parts = await together(self._encoded(picture, inquiry.profile) for picture in everything)
+        if source is None:
+            return Shown(tuple(parts))
+        return Shown(tuple(parts[:-1]), parts[-1])
+
+    async def _encoded(self, picture: Picture, profile: ModelProfile) -> ImagePart:
+        encoded = await encode(picture, self._image_size)
+        check_size(encoded, profile.max_image_bytes, picture.name)
+        return ImagePart(encoded.data, encoded.mime, encoded.width, encoded.height)
+
+
+def _form(profile: ModelProfile) -> Form:
+    return Form.OBJECT if profile.structured == "schema" else Form.SKELETON
+
+
+def _ids(dimensions: Sequence[Dimension]) -> list[str]:
+    ids = [criterion.id for dimension in dimensions for criterion in dimension.criteria]
+    twice = sorted({name for name in ids if ids.count(name) > 1})
+    if twice:
+        raise InputError(
+            f'criterion id "{twice[0]}" stands twice in the rubric',
+            hint="Give each criterion its own id; arrkit rubric verify lists such slips.",
+        )
+    return ids
