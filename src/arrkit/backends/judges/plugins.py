@@ -55,3 +55,25 @@ vllm = JudgePlugin(
     remote=True,
     transport=True,
 )
+
+gemini = JudgePlugin(
+    summary="Google's models through the Gemini API",
+    factory="arrkit.backends.judges.gemini:make_transport",
+    parameters={
+        "base_url": Parameter(
+            "", "another address of the Gemini API, such as a proxy's, without its version"
+        ),
+        "media_resolution": Parameter(
+            "auto",
+            "how many tokens an image is seen in; ultra_high is for Gemini 3 alone",
+            choices=("auto", "low", "medium", "high", "ultra_high"),
+        ),
+        **_COMMON,
+    },
+    modules=("google.genai",),
+    keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    model="",
+    example="gemini:gemini-3.1-pro",
+    remote=True,
+    transport=True,
+)

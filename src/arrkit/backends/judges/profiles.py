@@ -30,11 +30,17 @@ REMEMBERED = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the data says of a model. ``unknown`` are the fields of :data:`PROBED` that it leaves open."""
+    """What the data says of a model. ``unknown`` are the fields of :data:`PROBED` that it leaves open.
+
+    ``listed`` says whether there is an entry at all. ``thinking`` is how a Gemini model is told its effort:
+    ``level``, or ``budget`` for those from before there were levels.
+    """
 
     profile: ModelProfile
     surface: str = "chat"
     unknown: frozenset[str] = frozenset()
+    listed: bool = True
+    thinking: str = "level"
 
 
 def look_up(transport: str, model: str, *, shipped: bool = True) -> Known:
@@ -48,11 +54,12 @@ def look_up(transport: str, model: str, *, shipped: bool = True) -> Known:
     if entry is None and shipped:
         known, entry = "data", _shipped_entries().get((transport, model))
     if entry is None:
-        return Known(ModelProfile(), unknown=frozenset(PROBED))
+        return Known(ModelProfile(), unknown=frozenset(PROBED), listed=False)
     return Known(
         replace(_profile(entry), known=known),
         surface=words(entry.get("surface")) or "chat",
         unknown=frozenset(PROBED) - entry.keys(),
+        thinking=words(entry.get("thinking")) or "level",
     )
 
 
