@@ -15,8 +15,9 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,6 +47,16 @@ def default_folder() -> Path:
     """``$XDG_CACHE_HOME/arrkit``, or ``~/.cache/arrkit``."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if base else Path.home() / ".cache") / "arrkit"
+
+
+@contextmanager
+def opened_cache(folder: Path | None = None) -> Iterator[AnswerCache]:
+    """The cache in ``folder`` (None: the user's own), closed at the end."""
+    cache = AnswerCache(folder)
+    try:
+        yield cache
+    finally:
+        cache.close()
 
 
 def answer_key(name: str, request: TransportRequest, parser: str) -> str:
@@ -148,12 +159,9 @@ class AnswerCache:
                 "DELETE FROM answers WHERE (?1 = '' OR model = ?1) AND (?2 IS NULL OR written < ?2)",
                 (model, before),
             )
-            try:
+            with suppress(sqlite3.OperationalError):  # another process reads: the file shrinks another time
                 connection.execute("VACUUM")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            except sqlite3.OperationalError:
-                # Another process reads: the file shrinks another time.
-                pass
             return done.rowcount
 
         return self._reported(lambda: self._writer.submit(delete).result())

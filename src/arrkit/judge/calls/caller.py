@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
-from dataclasses import dataclass
 
-from arrkit.errors import InputError, RunError
+from arrkit.errors import RunError
 from arrkit.judge.calling import Called
 from arrkit.judge.calls.cache import AnswerCache, answer_key
-from arrkit.judge.calls.estimate import Ratio, image_rule, input_tokens, output_tokens
+from arrkit.judge.calls.estimate import Ratio
 from arrkit.judge.calls.health import Health, stop
+from arrkit.judge.calls.ledger import Bound, Ledger
 from arrkit.judge.calls.limiter import Lane, Ticket, lane
-from arrkit.judge.calls.money import Budget, Price, PriceList, load_prices, user_prices
+from arrkit.judge.calls.money import PriceList, load_prices
 from arrkit.judge.calls.retry import LONGEST_HINT, Act, Step, next_step
 from arrkit.judge.calls.totals import CallTotals
 from arrkit.judge.protocol import Usage
@@ -26,15 +25,6 @@ from arrkit.judge.transport import (
     TransportError,
     TransportRequest,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Bound:
-    """What one request is expected to take: tokens, and dollars at the most (0 where nothing is known)."""
-
-    input: int = 0
-    tokens: float = 0.0
-    dollars: float = 0.0
 
 
 class Caller:
@@ -56,8 +46,6 @@ class Caller:
 
     Raises:
         InputError: ``max_cost`` without a known price, or a price list that cannot be read.
-
-    ``totals`` counts what was measured; ``ratio`` compares measured input tokens with the estimates.
     """
 
     def __init__(
@@ -73,21 +61,18 @@ class Caller:
         wide: bool = False,
         seed: int = 0,
     ) -> None:
-        self.totals = CallTotals()
-        self.ratio = Ratio()
         self._transport = transport
         self._name = transport.name
         self._cache = cache
         self._limits = (concurrency, rpm, tpm)
         self._wide = wide
         self._random = random.Random(seed)  # noqa: S311  spreads waits, hides nothing
-        self._prices = load_prices() if prices is None else prices
-        self._tier = str(getattr(transport, "tier", ""))
-        self._price = self._prices.find(transport.model, transport.endpoint)
-        self._budget = Budget(max_cost, self._name)
-        if max_cost is not None:
-            self._check_priced(self._price)
-        self._rule = image_rule(transport.model, self._name.partition(":")[0])
+        self._ledger = Ledger(
+            transport,
+            load_prices() if prices is None else prices,
+            max_cost=max_cost,
+            forecast=tpm is not None,
+        )
         self._health = Health(self._name)
         self._stopped: RunError | None = None
         self._flying: dict[str, asyncio.Future[Called]] = {}
@@ -97,6 +82,16 @@ class Caller:
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def totals(self) -> CallTotals:
+        """What was measured so far."""
+        return self._ledger.totals
+
+    @property
+    def ratio(self) -> Ratio:
+        """How measured input tokens compare with the estimates."""
+        return self._ledger.ratio
 
     async def profile(self) -> ModelProfile:
         return await self._transport.profile()
@@ -156,7 +151,7 @@ class Caller:
     async def _send(self, request: TransportRequest) -> Called:
         now = asyncio.get_running_loop().time
         way = self._way()
-        bound = self._bound(request)
+        bound = self._ledger.bound(request)
         failures = dict.fromkeys(ErrorKind, 0)
         waited = patience = 0.0
         attempts = 0
@@ -191,13 +186,13 @@ class Caller:
                 await asyncio.sleep(step.seconds)
 
     async def _once(
-        self, request: TransportRequest, way: Lane, ticket: Ticket, bound: _Bound
+        self, request: TransportRequest, way: Lane, ticket: Ticket, bound: Bound
     ) -> Reply | TransportError:
         """Send one request. A reply leaves the lane; after an error its ticket is still held."""
         try:
             if self._stopped is not None:
                 raise self._stopped
-            await self._budget.reserve(bound.dollars)
+            await self._ledger.budget.reserve(bound.dollars)
         except RunError as error:
             way.leave(ticket)
             self._stopped = error
@@ -212,49 +207,22 @@ class Caller:
             else:
                 reply = await self._transport.decide(request)
         except TransportError as error:
-            self.totals.count(str(error.kind))
-            spent = self._billed_error(request, error, bound)
+            spent = self._ledger.failed(request, error, bound)
             return error
         except BaseException:
             # It may have been answered and billed all the same; a transport that breaks its contract too.
             way.leave(ticket)
-            spent = self._doubt(request)
+            spent = self._ledger.doubt(request)
             raise
         else:
-            self.totals.count(str(reply.finish))
-            spent = self._billed(reply, bound)
+            spent = self._ledger.answered(reply, bound)
             used = _sum(reply.usage)
             if used is not None:
                 way.correct(ticket, used)
             way.leave(ticket, healthy=True)
             return reply
         finally:
-            self._budget.settle(bound.dollars, spent)
-
-    def _billed(self, reply: Reply, bound: _Bound) -> float:
-        cost = self._cost(reply.usage, reply.model, reply.tier)
-        self.totals.bill(reply.usage, cost)
-        self.ratio.add(bound.input, reply.usage.input_tokens)
-        if self._budget.limit is None:
-            return 0.0
-        price = self._find(reply.model)
-        most = price.most(reply.usage, reply.tier or self._tier) if price is not None else None
-        return bound.dollars if most is None else most
-
-    def _billed_error(self, request: TransportRequest, error: TransportError, bound: _Bound) -> float:
-        if error.usage != Usage():
-            cost = self._cost(error.usage, "", "")
-            self.totals.bill(error.usage, cost)
-            return bound.dollars if cost is None else cost
-        if error.kind is ErrorKind.TRANSIENT and error.status is None:
-            # No word from the endpoint: a request that timed out may have been answered, and billed.
-            return self._doubt(request)
-        return 0.0
-
-    def _doubt(self, request: TransportRequest) -> float:
-        dollars = self._most(request, input_tokens(request, self._rule))
-        self.totals.doubt(dollars)
-        return dollars or 0.0
+            self._ledger.budget.settle(bound.dollars, spent)
 
     def _end(self, waited: float, attempts: int, stopped: RunError | None) -> None:
         self.totals.waited += waited
@@ -284,36 +252,6 @@ class Caller:
                 self._lane.open_wide()
             self._loop = loop
         return self._lane
-
-    def _bound(self, request: TransportRequest) -> _Bound:
-        """Estimates, made only where a limit needs them or there is something to learn from few calls."""
-        tpm, limited = self._limits[2], self._budget.limit is not None
-        if tpm is None and not limited and self.ratio.calls >= 100:
-            return _Bound()
-        inputs = input_tokens(request, self._rule)
-        dollars = (self._most(request, inputs) or 0.0) if limited else 0.0
-        return _Bound(inputs, inputs * self.ratio.mean + output_tokens(request)[0], dollars)
-
-    def _most(self, request: TransportRequest, inputs: int) -> float | None:
-        """The most a request of about ``inputs`` tokens may cost, or None."""
-        usage = Usage(math.ceil(inputs * self.ratio.most), 0, output_tokens(request)[1])
-        return None if self._price is None else self._price.most(usage, self._tier)
-
-    def _find(self, model: str) -> Price | None:
-        return self._prices.find(model, self._transport.endpoint) or self._price
-
-    def _cost(self, usage: Usage, model: str, tier: str) -> float | None:
-        price = self._find(model)
-        return None if price is None else price.of(usage, tier or self._tier)
-
-    def _check_priced(self, price: Price | None) -> None:
-        if price is None or price.most(Usage(1, 0, 1), self._tier) is None:
-            tier = f" in the {self._tier} tier" if self._tier else ""
-            raise InputError(
-                f"--max-cost needs a price, and that of {self._transport.model} at "
-                f"{self._transport.endpoint}{tier} is not known",
-                hint=f"Write it into {user_prices()}, or leave --max-cost out.",
-            )
 
 
 def _sum(usage: Usage) -> int | None:
