@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arrkit.backends.listing import Group, Status, find_plugin, list_plugins
 from arrkit.backends.plugin import DatasetPlugin
@@ -52,7 +52,7 @@ class Limited:
 def open_dataset(options: JudgingOptions, *, task: Task | None, split: str) -> PairDataset:
     """The pairs that the options name, or the embedded ones of ``task`` (t2i where that is None).
 
-    ``split`` is the embedded split to use where none is named: rubrics are built from ``train`` and judges
+    ``split`` is the dataset's split to use where none is named: rubrics are built from ``train`` and judges
     measured on ``test``, so that the embedded pairs of the two never meet.
 
     Raises:
@@ -69,7 +69,7 @@ def open_dataset(options: JudgingOptions, *, task: Task | None, split: str) -> P
             strict=options.strict,
         )
     else:
-        dataset = make_dataset(options.dataset or f"shapes-{task or Task.T2I}:{split}")
+        dataset = make_dataset(_with_split(options.dataset or f"shapes-{task or Task.T2I}", split))
     if task is not None and dataset.task is not None and dataset.task is not task:
         raise InputError(
             f"{dataset.name} holds pairs of the task {dataset.task}, not {task}",
@@ -105,6 +105,15 @@ def judge_named(spec: str) -> Judge:
         "no judge is named",
         hint=f"Pass --judge, or set ARRKIT_JUDGE or judge in arrkit.toml. Ready here: {', '.join(ready)}.",
     )
+
+
+def _with_split(dataset: str, split: str) -> Spec:
+    """The spec of a dataset, with ``split`` where it names none and the dataset has it."""
+    spec = Spec.parse(dataset)
+    record = find_plugin(Group.DATASETS, spec.name).record
+    if not spec.model and isinstance(record, DatasetPlugin) and split in record.splits:
+        return replace(spec, model=split)
+    return spec
 
 
 def _is_embedded(dataset: str) -> bool:
