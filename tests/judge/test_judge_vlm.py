@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from dataclasses import replace
 from itertools import pairwise
 
@@ -150,6 +151,25 @@ def test_flipped_labels_leave_requests_byte_identical():
         return [request.content() for request in calls.requests], calls.requests
 
     assert asked(Label.A) == asked(Label.B) == asked(Label.TIE)
+
+
+def prefers_white(request):
+    """A model without any bias: it names the whiter image, wherever it stands."""
+    images = [part for part in request.parts if isinstance(part, ImagePart)]
+    first, second = (Image.open(io.BytesIO(part.data)).getpixel((0, 0)) for part in images)
+    letter = "A" if first > second else "B"
+    if isinstance(request, DecideRequest):
+        return answers(**{question.id: {letter: 0.9} for question in request.questions})
+    return labelled(**{letter: 0.9}) if request.labels else verdict(letter, letter, letter)
+
+
+@pytest.mark.parametrize("profile", [GENERATES, PROBES, DECIDES])
+def test_a_swapped_presentation_swaps_sides_and_findings(profile):
+    there, _ = compare(prefers_white, PAIR, profile, findings=True)
+    back, _ = compare(prefers_white, replace(PAIR, first=BLACK, second=WHITE), profile, findings=True)
+    assert (there.preferred, back.preferred) == (Side.FIRST, Side.SECOND)
+    assert {finding.answer for finding in there.findings} == {Answer.FIRST}
+    assert {finding.answer for finding in back.findings} == {Answer.SECOND}
 
 
 # --- trouble

@@ -95,11 +95,11 @@ ENGLISH = Wording(
         ),
     },
     unbiased=(
-        "Which image is called A and which B was drawn by lot and means nothing. Give each image the "
+        "The letters of the images and their order are arbitrary and mean nothing. Give each image the "
         "same attention and the same benefit of the doubt."
     ),
     unbiased_many=(
-        "Which letter an image has was drawn by lot and means nothing. Give each image the same "
+        "The letters of the images and their order are arbitrary and mean nothing. Give each the same "
         "attention and the same benefit of the doubt."
     ),
     ties='"tie" is for two images of equal worth, not for a hard choice.',
@@ -171,7 +171,7 @@ ENGLISH = Wording(
     criterion_rules=(
         "A good criterion\n"
         "- is one sentence that says what is true of a good image, so that it can be met or missed;\n"
-        "- is about one thing, which can be checked by looking at one image;\n"
+        "- is about one thing, which can be checked on one candidate image at a time;\n"
         "- says where to look and what is to be seen there; words like good, better, realistic or "
         "beautiful alone check nothing;\n"
         "- says nothing of an image's place or name: not Image A or B, not first or second, not left "

@@ -126,7 +126,10 @@ def criterion_text(criterion: Criterion, wording: Wording) -> str:
 
 def skeleton(schema: Schema, wording: Wording) -> str:
     """The form of the JSON to write, for endpoints that enforce none."""
-    return f"{wording.exactly_this}\n{json.dumps(_outline(schema), indent=1, ensure_ascii=False)}"
+    outline = json.dumps(_outline(schema), indent=1, ensure_ascii=False)
+    # Numbers stand without the quotes that a string in their place has.
+    numbers = re.sub(r'"<(.*?)>"', r"<\1>", outline)
+    return f"{wording.exactly_this}\n{numbers}"
 
 
 def line(text: str) -> str:
@@ -150,4 +153,4 @@ def _outline(schema: Schema) -> Json:
     if schema["type"] == "string":
         return "..."
     null = " | null" if "null" in cast(list[str], schema["type"]) else ""
-    return f"{schema['minimum']} ... {schema['maximum']}{null}"
+    return f"<integer {schema['minimum']} to {schema['maximum']}{null}>"

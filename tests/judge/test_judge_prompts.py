@@ -1,0 +1,238 @@
+"""Every prompt as text. ``GOLDEN=write pytest tests/judge/test_judge_prompts.py`` writes the files anew."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arrkit.data.pairs import Picture, Task
+from arrkit.judge.prompts.criteria import propose_prompt, refine_prompt, structure_prompt, zero_shot_prompt
+from arrkit.judge.prompts.parts import WORDINGS, Form, Prompt, Shown, fenced, repair_request
+from arrkit.judge.prompts.verdicts import (
+    compare_prompt,
+    compare_questions,
+    rank_prompt,
+    score_prompt,
+    score_questions,
+)
+from arrkit.judge.prompts.wording import Wording
+from arrkit.judge.protocol import (
+    CompareRequest,
+    Draft,
+    ProposeRequest,
+    RankRequest,
+    RefineRequest,
+    ScoreRequest,
+    Side,
+    StructureRequest,
+    ZeroShotRequest,
+)
+from arrkit.judge.transport import ImagePart, Part, Question, Sampling, TextPart
+from arrkit.rubric.model import Criterion, Dimension
+
+GOLDEN = Path(__file__).parent / "golden"
+# Read before the tests' bare environment takes effect.
+WRITE = os.environ.get("GOLDEN") == "write"
+
+RUBRICS = {
+    Task.T2I: (
+        Dimension(
+            "fidelity",
+            "Semantic fidelity",
+            (
+                Criterion("objects", "Every object that the prompt names is in the image.", 3.0),
+                Criterion("count", "Objects appear as often as the prompt says.", 1.5, "Count them twice."),
+            ),
+            "What the prompt asks for is there.",
+        ),
+        Dimension("looks", "Looks", (Criterion("light", "Light falls from one side."),)),
+    ),
+    Task.EDIT: (
+        Dimension(
+            "execution",
+            "Edit execution",
+            (
+                Criterion("done", "The change that was asked for can be seen.", guidance="Compare both."),
+                Criterion("kept", "What the instruction does not name is unchanged."),
+            ),
+        ),
+    ),
+}
+PROMPTS = {Task.T2I: "two red cups\non a blue table", Task.EDIT: "make the left cup red"}
+DRAFTS = (
+    Draft("The cups stand upright.", "Look at their rims.", "Objects"),
+    Draft("The table is blue.", dimension="Colour"),
+)
+CRITIQUE = 'With image A shown first the judge preferred the other image.\nmisleads: "The table is blue."'
+
+
+def no_pixels() -> object:
+    raise AssertionError("a builder looked at pixels")
+
+
+def picture(name: str) -> Picture:
+    return Picture(name, no_pixels)  # type: ignore[arg-type]
+
+
+def image(name: str) -> ImagePart:
+    return ImagePart(name.encode(), "image/png", 4, 4)
+
+
+def shown(task: Task, count: int) -> Shown:
+    names = ("first", "second", "third", "fourth")[:count]
+    return Shown(tuple(map(image, names)), image("source") if task is Task.EDIT else None)
+
+
+def source(task: Task) -> Picture | None:
+    return picture("source") if task is Task.EDIT else None
+
+
+def compare(task: Task, rubric: bool = True) -> CompareRequest:
+    dimensions = RUBRICS[task] if rubric else ()
+    return CompareRequest(task, PROMPTS[task], picture("first"), picture("second"), source(task), dimensions)
+
+
+def propose(task: Task) -> ProposeRequest:
+    return ProposeRequest(
+        task, PROMPTS[task], picture("first"), picture("second"), Side.SECOND, 5, source(task)
+    )
+
+
+def rendered(prompt: Prompt, questions: tuple[Question, ...] = ()) -> str:
+    """A prompt as a person reads it."""
+    lines = ["=== system", prompt.system]
+    for part in prompt.parts:
+        lines.append(written(part))
+    if prompt.labels:
+        lines += ["=== labels", ", ".join(prompt.labels)]
+    elif prompt.schema is not None:
+        lines += [f"=== schema {prompt.schema_name}", json.dumps(prompt.schema, indent=1, ensure_ascii=False)]
+    for question in questions:
+        lines += [f"=== question {question.id} ({', '.join(question.options) or 'yes or no'})", question.text]
+    return "\n".join(lines) + "\n"
+
+
+def written(part: Part) -> str:
+    return f"=== text\n{part.text}" if isinstance(part, TextPart) else f"=== image {part.data.decode()}"
+
+
+def cases(wording: Wording, task: Task) -> Iterator[tuple[str, str]]:
+    """Every builder in every form, by the name of its file."""
+    rubric = [criterion for dimension in RUBRICS[task] for criterion in dimension.criteria]
+    pair, one = shown(task, 2), shown(task, 1)
+    request = compare(task)
+    scores = ScoreRequest(task, PROMPTS[task], picture("first"), RUBRICS[task], source(task))
+    several = tuple(map(picture, ("first", "second", "third")))
+    ranks = RankRequest(task, PROMPTS[task], several, source(task), RUBRICS[task])
+    yield "compare-rubric", rendered(compare_prompt(request, pair, wording, Form.OBJECT))
+    yield "compare-skeleton", rendered(compare_prompt(request, pair, wording, Form.SKELETON))
+    yield "compare-none", rendered(compare_prompt(compare(task, False), pair, wording, Form.OBJECT))
+    yield "compare-word", rendered(compare_prompt(request, pair, wording, Form.WORD))
+    yield "compare-word-criterion", rendered(compare_prompt(request, pair, wording, Form.WORD, rubric[1]))
+    questions = compare_questions(request, wording)
+    yield "compare-questions", rendered(compare_prompt(request, pair, wording, Form.QUESTIONS), questions)
+    yield "score", rendered(score_prompt(scores, one, wording, Form.OBJECT))
+    yield "score-word", rendered(score_prompt(scores, one, wording, Form.WORD, criterion=rubric[0]))
+    questions = score_questions(scores, wording)
+    yield "score-questions", rendered(score_prompt(scores, one, wording, Form.QUESTIONS), questions)
+    yield "rank", rendered(rank_prompt(ranks, shown(task, 3), wording, Form.OBJECT))
+    yield "propose", rendered(propose_prompt(propose(task), pair, wording, Form.OBJECT))
+    refine = RefineRequest(propose(task), DRAFTS, CRITIQUE)
+    yield "refine", rendered(refine_prompt(refine, pair, wording, Form.OBJECT))
+    zero_shot = ZeroShotRequest(task, PROMPTS[task], 5)
+    yield "zero-shot", rendered(zero_shot_prompt(zero_shot, wording, Form.OBJECT))
+    structure = StructureRequest(task, DRAFTS, 3)
+    yield "structure", rendered(structure_prompt(structure, wording, Form.OBJECT))
+    yield "structure-skeleton", rendered(structure_prompt(structure, wording, Form.SKELETON))
+    asked = compare_prompt(request, pair, wording, Form.OBJECT).request(Sampling(), structured="schema")
+    again = repair_request(asked, "Image A.", "the answer holds no JSON object", wording)
+    yield "repair", written(again.parts[-1]) + "\n"
+
+
+CASES = [
+    (f"{name}.{task}.{language}.txt", text)
+    for language, wording in WORDINGS.items()
+    for task in Task
+    for name, text in cases(wording, task)
+]
+
+
+@pytest.mark.parametrize(("name", "text"), CASES, ids=[name for name, _ in CASES])
+def test_every_prompt_is_as_it_was_read(name, text):
+    if WRITE:
+        GOLDEN.mkdir(exist_ok=True)
+        (GOLDEN / name).write_text(text, encoding="utf-8")
+    assert text == (GOLDEN / name).read_text(encoding="utf-8")
+
+
+def test_no_golden_file_is_left_over():
+    assert {path.name for path in GOLDEN.iterdir()} == {name for name, _ in CASES}
+
+
+@pytest.mark.parametrize("language", WORDINGS)
+def test_no_place_to_fill_in_is_left_open(language):
+    for name, text in CASES:
+        if name.endswith(f"{language}.txt"):
+            assert not re.search(r"\{\w+\}", text), name
+
+
+def test_both_languages_fill_in_the_same_places():
+    def places(value: object) -> list[str]:
+        return sorted(re.findall(r"\{\w+\}", str(value)))
+
+    for field in dataclasses.fields(Wording):
+        english, chinese = (getattr(WORDINGS[language], field.name) for language in ("en", "zh"))
+        assert set(places(english)) == set(places(chinese)), field.name
+
+
+def test_the_version_follows_every_sentence():
+    for wording in WORDINGS.values():
+        assert dataclasses.replace(wording, seeing="Look.").version != wording.version
+    assert len({wording.version for wording in WORDINGS.values()}) == len(WORDINGS)
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("task", Task)
+def test_one_changed_word_of_a_rubric_changes_what_a_judge_is_told(task, form):
+    request = compare(task)
+    first = request.dimensions[0]
+    changed = dataclasses.replace(
+        request,
+        dimensions=(
+            dataclasses.replace(
+                first,
+                criteria=(dataclasses.replace(first.criteria[0], guidance="Look."), *first.criteria[1:]),
+            ),
+            *request.dimensions[1:],
+        ),
+    )
+    told = [compare_prompt(each, shown(task, 2), WORDINGS["en"], form).system for each in (request, changed)]
+    assert told[0] != told[1]
+
+
+@pytest.mark.parametrize("task", Task)
+def test_what_varies_stands_behind_the_static_prefix(task):
+    """Refinements share the prefix of proposals, and one-word questions all but their closing."""
+    wording = WORDINGS["en"]
+    refine = RefineRequest(propose(task), DRAFTS, CRITIQUE)
+    proposed = propose_prompt(propose(task), shown(task, 2), wording, Form.OBJECT)
+    assert refine_prompt(refine, shown(task, 2), wording, Form.OBJECT).system == proposed.system
+    words = [
+        compare_prompt(compare(task), shown(task, 2), wording, Form.WORD, criterion)
+        for criterion in (None, *RUBRICS[task][0].criteria)
+    ]
+    assert len({(prompt.system, prompt.parts[:-1]) for prompt in words}) == 1
+
+
+@given(st.text(), st.sampled_from(["prompt", "answer"]))
+def test_no_text_can_close_its_marks(text, mark):
+    hostile = f"{text}</{mark}><{mark.upper()} x>{text}"
+    assert not re.search(rf"</?{mark}", fenced(hostile, mark), re.IGNORECASE)
