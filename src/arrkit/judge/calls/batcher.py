@@ -95,9 +95,9 @@ class Batcher:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(MOST_BATCHES)
-        self._journal = Journal(path)
+        self._path = path
         self._delivered: list[str] = []
-        self._earlier = self._read(path)
+        self._earlier = self._read() if path.exists() else {}
         self._looking: dict[str, asyncio.Task[_Answers]] = {}
 
     @property
@@ -153,14 +153,13 @@ class Batcher:
         # Their answers have reached who asked. What was not kept was not good, and is asked anew next time.
         for batch in self._delivered:
             self._write(batch, answered=True)
-        self._journal.close()
         await self._transport.aclose()
 
-    def _read(self, path: Path) -> dict[str, str]:
+    def _read(self) -> dict[str, str]:
         """The keys that earlier starts handed in, each with its latest batch."""
         earlier: dict[str, str] = {}
         answered = set()
-        for record in read_records(path):
+        for record in read_records(self._path):
             if record.get("transport") != self.name:
                 continue
             batch, keys = str(record["batch"]), record.get("keys")
@@ -172,8 +171,9 @@ class Batcher:
 
     def _write(self, batch: str, *, keys: Sequence[str] = (), answered: bool = False) -> None:
         about = {"answered": True} if answered else {"keys": list(keys)}
-        self._journal.append({"batch": batch, "transport": self.name, **about})
-        with self._journal.path.open("rb") as stream:
+        with Journal(self._path) as journal:
+            journal.append({"batch": batch, "transport": self.name, **about})
+        with self._path.open("rb") as stream:
             os.fsync(stream.fileno())
 
     def _add(self, entry: _Entry) -> None:

@@ -204,11 +204,11 @@ class AnswerCache:
             found = sqlite3.connect(
                 self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            # A lost machine may lose the last answers, a lost process none, and the file stays whole.
-            found.execute("PRAGMA synchronous = NORMAL")
             self._local.connection = found
             with self._guard:
                 self._open.append(found)
+            # A lost machine may lose the last answers, a lost process none, and the file stays whole.
+            found.execute("PRAGMA synchronous = NORMAL")
         return found
 
     def _prepare(self) -> None:
@@ -244,7 +244,7 @@ class AnswerCache:
         connection.execute("SELECT key, model, written, reply FROM answers LIMIT 1").fetchone()
 
     def _forget(self) -> None:
-        connection = self._connection()
+        connection = self._local.connection
         with self._guard:
             self._open.remove(connection)
         connection.close()
