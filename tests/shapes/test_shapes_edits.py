@@ -47,7 +47,15 @@ def test_each_kind_has_three_wordings(kind: EditKind) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a star", "remove the cat", "make the red circle mauve", "add red star"]
+    "text",
+    [
+        "",
+        "a star",
+        "remove the cat",
+        "make the red circle mauve",
+        "add red star",
+        "move the red star above the red star",
+    ],
 )
 def test_other_texts_are_no_instructions(text: str) -> None:
     assert parse_instruction(text) is None

@@ -205,6 +205,42 @@ def test_damage_is_done_to_one_thing(name: str, kind: type) -> None:
         assert len(hit) == 1
 
 
+def applied(name: str, prompt: str) -> list[tuple[Scene, Scene | None]]:
+    wants = parse_prompt(prompt)
+    assert wants is not None
+    rng = random.Random(prompt)
+    scenes = [realise(wants, rng) for _ in range(DRAWS)]
+    return [(scene, PROMPT_FLAWS[name].spoil(scene, wants, rng)) for scene in scenes]
+
+
+def test_only_a_colour_that_was_asked_for_can_be_wrong() -> None:
+    for right, spoilt in applied("wrong_colour", "a circle and a red star"):
+        assert spoilt is not None
+        assert spoilt.things[0] == right.things[0]
+        assert spoilt.things[1].colour is not Colour.RED
+
+
+def test_colours_are_swapped_between_groups_of_any_number() -> None:
+    for right, spoilt in applied("swapped_colours", "two red circles and a blue star"):
+        assert spoilt is not None
+        assert [thing.colour for thing in right.things] == [Colour.RED, Colour.RED, Colour.BLUE]
+        assert sorted(thing.colour for thing in spoilt.things) == [Colour.BLUE, Colour.RED, Colour.RED]
+        assert spoilt.things[2].colour is Colour.RED
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt"),
+    [
+        ("swapped_colours", "a red circle and a blue circle"),
+        ("swapped_colours", "a red circle and a red star"),
+        ("swapped_colours", "a red circle and a star"),
+        ("wrong_side", "a circle above a circle"),
+    ],
+)
+def test_a_change_that_leaves_the_picture_right_is_no_flaw(name: str, prompt: str) -> None:
+    assert all(spoilt is None for _, spoilt in applied(name, prompt))
+
+
 def test_utility_is_one_less_the_costs() -> None:
     assert utility((), PROMPT_FLAWS) == 1
     for flaws in (PROMPT_FLAWS, EDIT_FLAWS):

@@ -48,7 +48,19 @@ def test_prompts_mean_what_they_say(text: str, wants: Wants) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a cat", "a red", "a star on a plaid background", "a star and", "a starfish", "a mauve star"]
+    "text",
+    [
+        "",
+        "a cat",
+        "a red",
+        "a star on a plaid background",
+        "a star and",
+        "a starfish",
+        "a mauve star",
+        "two star",
+        "a stars",
+        "stars",
+    ],
 )
 def test_other_texts_are_no_prompts(text: str) -> None:
     assert parse_prompt(text) is None

@@ -92,7 +92,9 @@ class ShapesDataset:
         self._size = size
         options = {"n": str(n), "seed": str(seed)}
         unusual = {"noise": (noise, PAIRS_NOISE), "ties": (ties, PAIRS_TIES), "size": (size, PAIRS_SIZE)}
-        options |= {key: str(value) for key, (value, usual) in unusual.items() if value != usual}
+        options |= {
+            key: str(value).removesuffix(".0") for key, (value, usual) in unusual.items() if value != usual
+        }
         self._name = str(Spec(f"shapes-{task}", split, options))
 
     @property
