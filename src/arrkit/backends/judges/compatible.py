@@ -138,11 +138,20 @@ class CompatibleTransport:
                     self._profile = await self._found_out()
         return self._profile
 
-    async def _found_out(self) -> ModelProfile:
+    def expected(self) -> ModelProfile:
+        """What the model can do as far as can be said without asking it; the rest is hoped for."""
+        hoped = replace(self.known.profile, structured="schema") if self.known.unknown else self.known.profile
+        return self._profile or self._on_record() or hoped
+
+    def _on_record(self) -> ModelProfile | None:
         if not self.known.unknown:
             return self.known.profile
-        if (kept := recall(self.wire.base_url, self.model)) is not None:
-            return completed(self.known, kept)
+        kept = recall(self.wire.base_url, self.model)
+        return None if kept is None else completed(self.known, kept)
+
+    async def _found_out(self) -> ModelProfile:
+        if (kept := self._on_record()) is not None:
+            return kept
         found = await self.ask_model()
         remember(self.wire.base_url, self.model, found)
         return found

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
-from urllib.parse import urlsplit
-
-import openai
+from urllib.parse import quote, urlsplit
 
 from arrkit.backends.judges import batches, chat, plugins, responses
 from arrkit.backends.judges.compatible import (
@@ -20,6 +17,7 @@ from arrkit.backends.judges.compatible import (
 )
 from arrkit.backends.judges.decisions import DECISIONS_PATH, decisions_body, decisions_reply
 from arrkit.backends.judges.errors import Endpoint
+from arrkit.backends.judges.reading import words
 from arrkit.backends.judges.wire import Answered, Wire
 from arrkit.backends.spec import Spec
 from arrkit.canonical import Json
@@ -138,40 +136,37 @@ class OpenAITransport(CompatibleTransport):
         path = responses.BATCH_PATH if self.surface == "responses" else chat.BATCH_PATH
         file = batches.batch_lines(requests, path, lambda request: self.body(request, profile, self.drawing))
 
-        async def hand_in(client: openai.AsyncOpenAI) -> str:
-            uploaded = await client.files.create(file=("arrkit.jsonl", file), purpose="batch")
-            made = await client.post(
-                "/batches",
-                body={"input_file_id": uploaded.id, "endpoint": path, "completion_window": "24h"},
-                cast_to=object,
-            )
-            return str(made["id"]) if isinstance(made, dict) and "id" in made else ""
-
-        identifier = await self.wire.call(hand_in, patience=_PATIENCE_FOR_FILES)
-        if not identifier:
+        uploaded = await self.wire.call(
+            lambda client: client.files.create(file=("arrkit.jsonl", file), purpose="batch"),
+            patience=_PATIENCE_FOR_FILES,
+        )
+        order: dict[str, Json] = {
+            "input_file_id": uploaded.id,
+            "endpoint": path,
+            "completion_window": "24h",
+        }
+        made = await self.wire.post("/batches", order)
+        if not (identifier := words(made.body.get("id"))):
             raise TransportError(ErrorKind.TRANSIENT, f"{self.endpoint} took the batch but named no id")
         return identifier
 
     async def collect(self, batch: str) -> BatchStatus:
         """Look at a batch; raises ``TransportError`` for one that failed as a whole."""
-        about = await self.wire.call(lambda client: client.batches.retrieve(batch))
-        state = str(about.status)
+        about = (await self.wire.get(f"/batches/{quote(batch, safe='')}")).body
+        state = words(about.get("status"))
+        if state == "failed":
+            raise batches.failed_batch(batch, about, self.wire.endpoint)
         if state not in batches.FINAL:
             return BatchStatus(False, state)
-        if state == "failed":
-            raise self._failed(batch, json.loads(about.model_dump_json(include={"errors"})))
-        files = []
-        for identifier in (about.output_file_id, about.error_file_id):
-            if identifier:
-                files.append(await self._file(identifier))
-        replies = batches.batch_replies(files, self.wire.endpoint, self.reply)
-        return BatchStatus(True, state, replies)
+        files = [
+            await self._file(identifier)
+            for key in ("output_file_id", "error_file_id")
+            if (identifier := words(about.get(key)))
+        ]
+        return BatchStatus(True, state, batches.batch_replies(files, self.wire.endpoint, self.reply))
 
     async def _file(self, identifier: str) -> bytes:
         content = await self.wire.call(
             lambda client: client.files.content(identifier), patience=_PATIENCE_FOR_FILES
         )
         return content.content
-
-    def _failed(self, batch: str, about: Mapping[str, Json]) -> TransportError:
-        return batches.failed_batch(batch, about, self.wire.endpoint)
