@@ -276,12 +276,13 @@ def test_a_decision_endpoint_answers_the_choice_and_all_criteria_in_one_request(
             answers(
                 overall={"A": 0.2, "B": 0.7, "tie": 0.1},
                 c1={"A": 0.1, "B": 0.8, "equal": 0.1},
+                c2={"A": 0.1, "B": 0.1, "equal": 0.8},
             )
         ],
         profile=DECIDES,
     )
     assert (said.outcome, said.preferred) == (Outcome.OK, Side.SECOND)
-    assert [finding.answer for finding in said.findings] == [Answer.SECOND, Answer.CANNOT_TELL]
+    assert [finding.answer for finding in said.findings] == [Answer.SECOND, Answer.EQUAL]
     assert (said.basis.scoring, said.basis.second) == ("decision", pytest.approx(0.7))
     (request,) = calls.requests
     assert isinstance(request, DecideRequest)
@@ -299,9 +300,14 @@ def test_more_questions_than_the_endpoint_takes_are_asked_in_several_requests():
     assert [finding.answer for finding in said.findings] == [Answer.FIRST, Answer.FIRST]
 
 
-def test_a_refused_choice_is_a_refusal():
-    assert compare([answers(c1={"A": 1.0})], profile=DECIDES)[0].outcome is Outcome.REFUSED
-    assert compare([answers()], profile=DECIDES)[0].outcome is Outcome.REFUSED
+def test_a_refused_choice_is_a_refusal_and_a_refused_criterion_cannot_be_told():
+    every = {"A": 1.0}
+    for given in (answers(), answers(c1=every, c2=every)):
+        said, calls = compare([given], profile=DECIDES)
+        assert (said.outcome, calls.kept) == (Outcome.REFUSED, [])
+    said, calls = compare([answers(overall=every, c2=every)], profile=DECIDES)
+    assert (said.outcome, calls.kept) == (Outcome.OK, [])
+    assert [finding.answer for finding in said.findings] == [Answer.CANNOT_TELL, Answer.FIRST]
 
 
 def labelled(mass=None, **labels):

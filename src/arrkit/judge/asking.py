@@ -128,7 +128,8 @@ class Inquiry:
     async def decide(self, prompt: Prompt, questions: Sequence[Question]) -> dict[str, dict[str, float]]:
         """The shares of every question's options by the question's id; refused questions are missing.
 
-        Asks in as few requests as the endpoint takes. Raises :class:`Ended`, also where all were refused.
+        Asks in as few requests as the endpoint takes, and keeps those answered in full. Raises
+        :class:`Ended`, also where all questions were refused.
         """
         most = self.profile.questions
         chunks = [tuple(questions[start : start + most]) for start in range(0, len(questions), most)]
@@ -150,7 +151,7 @@ class Inquiry:
                 answers[question.id] = found
         if reply.mass is not None:
             self.masses.append(reply.mass)
-        if answers:
+        if len(answers) == len(questions):
             await self.calls.keep(request, reply, parser=PARSER)
         return answers
 
