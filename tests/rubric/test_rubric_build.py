@@ -94,7 +94,7 @@ def test_changing_the_labels_leaves_every_verification_request_byte_identical():
         with pytest.raises(RunError) if label is Label.B else nullcontext():
             learn(judge, [pair(i, label) for i in range(4)])
         compared.append(
-            set(canonical_json(r.content()) for r in judge.requests if isinstance(r, CompareRequest))
+            {canonical_json(r.content()) for r in judge.requests if isinstance(r, CompareRequest)}
         )
     assert compared[0] == compared[1]
     assert len(compared[0]) == 8
@@ -135,8 +135,9 @@ def test_refinement_builds_on_the_best_revision_not_the_last():
     )
     with pytest.raises(RunError):
         learn(judge, [pair(0)], max_refine=3)
-    asked = [r.drafts[0].statement for r in judge.requests if isinstance(r, RefineRequest)]
-    assert asked == ["zero", "one", "one"]
+    asked = [request for request in judge.requests if isinstance(request, RefineRequest)]
+    assert [request.drafts[0].statement for request in asked] == ["zero", "one", "one"]
+    assert 'did worse: "none"' in asked[2].critique
 
 
 def test_refinement_ends_after_the_revisions_allowed_or_when_the_judge_repeats_itself():

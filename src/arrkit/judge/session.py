@@ -37,6 +37,11 @@ Q = TypeVar("Q", CompareRequest, ScoreRequest, ProposeRequest, RefineRequest, St
 RETRY_SECONDS = 0.1
 """The wait before the first retry of a failed call; it doubles each time."""
 
+RECENT = 256
+"""How many answers are held in memory for a question that comes again at once: two rubrics may have the same
+criteria, two rows the same pair. What comes later is found in the journal, if its ``recall`` is set.
+"""
+
 
 class JudgeSession:
     """A judge behind a journal, a bound on concurrency and a retry.
@@ -44,7 +49,7 @@ class JudgeSession:
     Args:
         judge: who is asked.
         journal: where answers are kept, or None to keep none. Its ``recall`` decides whether it finds answers
-            of this start as well; of two equal requests at the same time one is asked in any case.
+            of this start as well; of equal requests close to each other one is asked in any case.
         concurrency: how many requests may be under way at once.
         retries: how often a call that ended as ``failed`` is asked again before that is its answer.
 
@@ -59,7 +64,7 @@ class JudgeSession:
         self.replayed = 0
         self.outcomes: Counter[Outcome] = Counter()
         self._journal = journal
-        self._under_way: dict[str, asyncio.Future[Verdict | Scores | Proposal | Structure]] = {}
+        self._recent: dict[str, asyncio.Future[Verdict | Scores | Proposal | Structure]] = {}
         self._slots = asyncio.Semaphore(concurrency)
         self._retries = retries
 
@@ -93,8 +98,8 @@ class JudgeSession:
     ) -> R:
         key = request_key(self.judge.name, request)
         kept = self._kept(key, kind)
-        if kept is None and key in self._under_way:
-            twin = await self._under_way[key]
+        if kept is None and key in self._recent:
+            twin = await self._recent[key]
             assert isinstance(twin, kind)  # the operation is part of the key
             kept = twin
         if kept is not None:
@@ -109,20 +114,23 @@ class JudgeSession:
         return response
 
     async def _share(self, key: str, ask: Callable[[Q], Awaitable[R]], request: Q, kind: type[R]) -> R:
-        """Ask, and let whoever has the same question meanwhile wait for this answer."""
+        """Ask, and let whoever has the same question meanwhile or soon after have this answer."""
         answer: asyncio.Future[Verdict | Scores | Proposal | Structure] = (
             asyncio.get_running_loop().create_future()
         )
-        self._under_way[key] = answer
+        self._recent[key] = answer
         try:
             async with self._slots:
                 response = await self._ask(ask, request, kind)
         except BaseException:
             answer.cancel()  # what was raised stops the run, and with it whoever waits
+            self._recent.pop(key, None)
             raise
-        finally:
-            del self._under_way[key]
         answer.set_result(response)
+        if not response.outcome.settled:
+            self._recent.pop(key, None)
+        while len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
         return response
 
     def _kept(self, key: str, kind: type[R]) -> R | None:

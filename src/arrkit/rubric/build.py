@@ -181,10 +181,11 @@ async def _learn_pair(
         raise _JudgeTrouble(f"propose ended as {proposal.outcome}: {proposal.detail}")
     best = await _verify(verifier, pair, proposal.drafts[: recipe.criteria], recipe)
     tried = {best.drafts}
+    worse: list[Revision] = []
     revisions = 0
     while not best.verified(pair.label) and revisions < recipe.max_refine:
         revised = await generator.refine(
-            RefineRequest(request, best.drafts, critique(best, pair.label)),
+            RefineRequest(request, best.drafts, critique(best, pair.label, worse)),
             pair=pair.id,
             revision=revisions + 1,
         )
@@ -198,7 +199,9 @@ async def _learn_pair(
         revision = await _verify(verifier, pair, drafts, recipe)
         # The best revision stands, not the last: a worse one is not built upon.
         if revision.recovered(pair.label) >= best.recovered(pair.label):
-            best = revision
+            best, worse = revision, []
+        else:
+            worse.append(revision)
     if not best.verified(pair.label):
         return Learned(pair, Fate.DISCARDED, best=best, revisions=revisions)
     fate = Fate.REFINED if revisions else Fate.PASSED
@@ -237,11 +240,13 @@ async def _verify(
     return Revision(drafts, tuple(verdicts))
 
 
-def critique(revision: Revision, label: Label) -> str:
+def critique(revision: Revision, label: Label, worse: Sequence[Revision] = ()) -> str:
     """What went wrong under a revision's criteria, for the judge that revises them.
 
     One line for each order, then one for each criterion: ``supports``, ``misleads``, ``does not tell them
-    apart`` or ``could not be checked``, with the statement in quotes.
+    apart`` or ``could not be checked``, with the statement in quotes. Then, for each revision of these
+    criteria that did ``worse``, a line that says so and one for each statement that was new in it. So no two
+    requests for revisions are equal, and none is answered from the journal with what has failed already.
     """
     lines = []
     for order, verdict in revision.verdicts:
@@ -261,6 +266,9 @@ def critique(revision: Revision, label: Label) -> str:
         else:
             word = "could not be checked"
         lines.append(f'{word}: "{draft.statement}"')
+    for number, attempt in enumerate(worse, start=1):
+        lines.append(f"Revision {number} of these criteria did worse.")
+        lines += [f'did worse: "{each.statement}"' for each in attempt.drafts if each not in revision.drafts]
     return "\n".join(lines)
 
 
