@@ -7,6 +7,8 @@ from math import hypot
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from arrkit.shapes.checker import DAMAGED
@@ -80,7 +82,7 @@ def test_an_object_beyond_the_border_is_not_whole() -> None:
 def test_objects_of_one_colour_that_touch_are_told_apart() -> None:
     things = (
         Thing(Shape.SQUARE, Colour.RED, 0.35, 0.35, 0.26),
-        Thing(Shape.SQUARE, Colour.RED, 0.58, 0.57, 0.26),
+        Thing(Shape.SQUARE, Colour.RED, 0.57, 0.56, 0.26),
     )
     look = look_at(render(Scene(things, Background.MEADOW)))
     assert [each.shape for each in look.objects] == [Shape.SQUARE, Shape.SQUARE]
@@ -104,6 +106,13 @@ def test_a_pattern_on_the_ground_is_texture(kind: str) -> None:
     assert look_at(render(patterned)).background is Background.LILAC
 
 
+def test_a_scene_smeared_beyond_recognition_is_of_this_world() -> None:
+    thing = Thing(Shape.SQUARE, Colour.RED, 0.31, 0.46, 0.45)
+    damage = (Slice(0.31, 0.46, 0.56, -1.0, 0.0), Smear(0.31, 0.46, 0.56, 2.9, 0.41))
+    look = look_at(render(Scene((thing,), Background.MINT, damage)))
+    assert (look.world, look.background) == ("", Background.MINT)
+
+
 def test_an_empty_scene_is_of_this_world() -> None:
     for background in Background:
         look = look_at(render(Scene((), background)))
@@ -124,8 +133,9 @@ def strangers(side: int) -> dict[str, np.ndarray]:
     landscape += rng.normal(0, 9, landscape.shape)
     patches = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
     return {
-        "noise": rng.integers(0, 256, (side, side, 3)),
+        "wild noise": rng.integers(0, 256, (side, side, 3)),
         "faint noise": np.array([226, 214, 246]) + rng.normal(0, 12, (side, side, 3)),
+        "fainter noise": np.array([226, 214, 246]) + rng.normal(0, 5, (side, side, 3)),
         "white": np.full((side, side, 3), 255),
         "black": np.zeros((side, side, 3)),
         "one red": np.full((side, side, 3), (222, 48, 64)),
@@ -141,6 +151,20 @@ def test_other_images_are_refused(side: int) -> None:
     for name, array in strangers(side).items():
         image = Image.fromarray(np.clip(array, 0, 255).astype(np.uint8))
         assert look_at(image).world, f"{name} at {side} pixels was taken for a scene"
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=4, max_size=4),
+    st.sampled_from([32, 48, 100]),
+    st.sampled_from([Image.Resampling.NEAREST, Image.Resampling.BILINEAR]),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_image_can_be_looked_at(corners: list[tuple[int, int, int]], side: int, how: int) -> None:
+    image = Image.new("RGB", (2, 2))
+    image.putdata(corners)
+    look = look_at(image.resize((side, side), how))
+    assert min(look.contrast, look.coverage, look.smoothness, look.vividness) >= 0
+    assert max(look.contrast, look.coverage, look.smoothness, look.vividness) <= 1
 
 
 def test_an_image_that_is_not_square_or_tiny_is_refused() -> None:

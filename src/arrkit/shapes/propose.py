@@ -2,8 +2,9 @@
 
 Like a person, it is fallible in a known way: in a fixed share of the pairs it first says what strikes the eye
 (general looks), without asking whether that speaks for the preferred image; only after a critique does it
-compare in earnest. And it never leaves out the request itself: where the preferred image follows prompt or
-instruction less well than the rejected one, no honest criterion explains the choice, and its proposals fail.
+compare in earnest. In earnest it never leaves out the request itself: where the preferred image follows
+prompt or instruction less well than the rejected one, no honest criterion explains the choice, and what it
+proposes fails.
 """
 
 from __future__ import annotations
