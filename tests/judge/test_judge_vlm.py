@@ -322,6 +322,8 @@ def test_one_word_is_enough_where_its_probability_is_known():
     assert not said.basis.low_mass
     (request,) = calls.requests
     assert request.labels == ("A", "B", "tie")
+    # One token was asked for: that the answer ends after it does not make it a cut one.
+    assert [reply.finish for _, reply in calls.kept] == [Finish.STOP]
     assert request.schema is None
 
 

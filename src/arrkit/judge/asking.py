@@ -122,7 +122,7 @@ class Inquiry:
             wanted = ", ".join(prompt.labels)
             raise Ended(Outcome.UNPARSED, f"none of {wanted} is among the likely words\n{_raw(reply)}")
         self.masses.append(min(1.0, label_mass(reply)))
-        await self.calls.keep(request, reply, parser=PARSER)
+        await self.calls.keep(request, replace(reply, finish=Finish.STOP), parser=PARSER)
         return found
 
     async def decide(self, prompt: Prompt, questions: Sequence[Question]) -> dict[str, dict[str, float]]:
