@@ -15,7 +15,7 @@ from rich.table import Table
 
 from common import ROOT_ENVIRONMENT, Bar, Result, heading
 
-BENCHMARKS = ("help_startup", "shapes_judge", "journal_overhead", "eval_memory")
+BENCHMARKS = ("help_startup", "shapes_judge", "journal_overhead", "call_overhead", "eval_memory")
 
 
 def results_of(name: str) -> list[Result]:
