@@ -26,7 +26,7 @@ from arrkit.backends.judges.compatible import (
 from arrkit.backends.judges.errors import Endpoint
 from arrkit.backends.judges.gemini_wire import GeminiWire
 from arrkit.backends.judges.probe import probe
-from arrkit.backends.judges.profiles import look_up, recall, remember
+from arrkit.backends.judges.profiles import completed, look_up, recall, remember
 from arrkit.backends.spec import Spec
 from arrkit.canonical import Json
 from arrkit.errors import InputError, Problem
@@ -47,6 +47,7 @@ OFFICIAL = "https://generativelanguage.googleapis.com"
 KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 """Where a key is looked for, in this order: the first is the more particular one."""
 
+_CANARY = "This is a check of the connection."
 _QUESTIONS = 1000
 # Batch files are up to 2 GB: minutes of sending are not a server that hangs.
 _PATIENCE_FOR_FILES = 10.0
@@ -137,8 +138,8 @@ class GeminiTransport:
         if not self.known.unknown:
             return self.known.profile
         if (kept := recall(self.wire.base_url, self.model)) is not None:
-            return kept
-        found = await probe(self._send, self.known.unknown, self.known.profile)
+            return completed(self.known, kept) if self.known.listed else kept
+        found = await probe(self._ask, self.known.unknown, self.known.profile)
         if not self.known.listed:
             found = replace(
                 found, effort=await self._efforts(found), questions=await self._questions(), batch=True
@@ -146,14 +147,18 @@ class GeminiTransport:
         remember(self.wire.base_url, self.model, found)
         return found
 
+    async def _ask(self, request: GenerateRequest, profile: ModelProfile) -> Reply:
+        """Ask to learn of the model, whatever the spec wants of each answer."""
+        return await self._send(request, profile, Drawing())
+
     async def _efforts(self, found: ModelProfile) -> tuple[str, ...]:
         """The levels of thinking that the model takes."""
         taken = []
         for effort in _EFFORTS:
             sampling = Sampling(max_output_tokens=16, effort=effort)
-            request = GenerateRequest("", (TextPart("Name a colour."),), sampling=sampling)
+            request = GenerateRequest(_CANARY, (TextPart("Name a colour."),), sampling=sampling)
             try:
-                await self._send(request, replace(found, effort=_EFFORTS))
+                await self._ask(request, replace(found, effort=_EFFORTS))
             except TransportError as error:
                 if error.kind is not ErrorKind.REJECTED:
                     raise
@@ -163,7 +168,7 @@ class GeminiTransport:
 
     async def _questions(self) -> int:
         """How many questions the decision endpoint takes for this model; most models have none."""
-        request = DecideRequest("", (TextPart("Grass is green."),), (Question("q", "Is grass green?"),))
+        request = DecideRequest(_CANARY, (TextPart("Grass is green."),), (Question("q", "Is grass green?"),))
         try:
             await self._decide(request)
         except TransportError as error:
@@ -175,10 +180,10 @@ class GeminiTransport:
     async def generate(self, request: GenerateRequest) -> Reply:
         profile = await self.profile()
         check_limits(request.parts, profile, self.model)
-        return await self._send(request, profile)
+        return await self._send(request, profile, self.drawing)
 
-    async def _send(self, request: GenerateRequest, profile: ModelProfile) -> Reply:
-        settings = self._config(request, profile)
+    async def _send(self, request: GenerateRequest, profile: ModelProfile, drawing: Drawing) -> Reply:
+        settings = self._config(request, profile, drawing)
         turns = requests_.contents(request.parts, resolution=self.resolution)
         started = time.monotonic()
         answered = await self.wire.call(
@@ -197,10 +202,12 @@ class GeminiTransport:
             tier=headers.get("x-gemini-service-tier", ""),
         )
 
-    def _config(self, request: GenerateRequest, profile: ModelProfile) -> types.GenerateContentConfig:
+    def _config(
+        self, request: GenerateRequest, profile: ModelProfile, drawing: Drawing
+    ) -> types.GenerateContentConfig:
         return requests_.config(
             request,
-            self.drawing.applied(request, profile),
+            drawing.applied(request, profile),
             profile,
             thinking=self.known.thinking,
             resolution=self.resolution,
@@ -248,12 +255,18 @@ class GeminiTransport:
         file = batches.batch_lines(
             requests,
             lambda request: requests_.batch_request(
-                requests_.contents(request.parts, resolution=self.resolution), self._config(request, profile)
+                requests_.contents(request.parts, resolution=self.resolution),
+                self._config(request, profile, self.drawing),
             ),
         )
         uploaded = await self.wire.call(
             lambda client: client.files.upload(
-                file=io.BytesIO(file), config=types.UploadFileConfig(mime_type="application/jsonl")
+                file=io.BytesIO(file),
+                config=types.UploadFileConfig(
+                    mime_type="application/jsonl",
+                    # Or the file goes where the answer says, past a proxy.
+                    http_options=types.HttpOptions(base_url=self.wire.base_url),
+                ),
             ),
             patience=_PATIENCE_FOR_FILES,
         )
