@@ -9,7 +9,6 @@ from arrkit import __version__
 from arrkit.commands.inputs import NamedRubric
 from arrkit.data.pairs import ImageUnreadable, Label, Picture, PreferencePair
 from arrkit.judge.evaluate import NO_VALUE, Case, Contender, Evaluation
-from arrkit.judge.orders import Orders
 from arrkit.judge.protocol import Answer, Finding, Order, Verdict
 from arrkit.judge.report import JudgeReport, Row, bias_verdict, undecided
 from arrkit.judge.tally import accuracy_rule, chosen
@@ -183,7 +182,7 @@ def verdict_sentences(report: JudgeReport) -> list[str]:
             sentences.append(
                 f"Whether the rubric {row.rubric} helps cannot be told from these pairs ({size})."
             )
-    if report.orders is Orders.BOTH and report.rows[-1].stats.gap is not None:
+    if report.rows[-1].stats.consistency is not None:
         sentences.append(bias_verdict(report.rows[-1]))
     return sentences
 
