@@ -107,8 +107,11 @@ def test_a_pattern_on_the_ground_is_texture(kind: str) -> None:
 
 
 def test_a_scene_smeared_beyond_recognition_is_of_this_world() -> None:
-    thing = Thing(Shape.SQUARE, Colour.RED, 0.31, 0.46, 0.45)
-    damage = (Slice(0.31, 0.46, 0.56, -1.0, 0.0), Smear(0.31, 0.46, 0.56, 2.9, 0.41))
+    thing = Thing(Shape.SQUARE, Colour.RED, 0.4017, 0.4008, 0.457)
+    damage = (
+        Slice(0.4017, 0.4008, 0.457, -0.509, -0.0254),
+        Smear(0.4017, 0.4008, 0.5886, 2.924, 0.4113),
+    )
     look = look_at(render(Scene((thing,), Background.MINT, damage)))
     assert (look.world, look.background) == ("", Background.MINT)
 
