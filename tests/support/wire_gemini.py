@@ -245,7 +245,7 @@ class Wire(Loopback):
             return failure(404, "NOT_FOUND", f"No batch {name}")
         state = self.batch_states.popleft() if len(self.batch_states) > 1 else self.batch_states[0]
         about: dict[str, Any] = {"state": state, "model": "models/resolved-model"}
-        if state in ("BATCH_STATE_SUCCEEDED", "BATCH_STATE_EXPIRED", "BATCH_STATE_PARTIALLY_SUCCEEDED"):
+        if state.endswith(("SUCCEEDED", "EXPIRED")):
             finished = state == "BATCH_STATE_SUCCEEDED"
             asked = self._batches[name]["inputConfig"]["fileName"]
             about["output"] = {"responsesFile": self._answer_lines(asked, finished=finished)}

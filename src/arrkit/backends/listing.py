@@ -23,6 +23,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
 
 from arrkit.backends.plugin import (
@@ -257,11 +258,18 @@ def _missing_modules(record: Plugin) -> list[str]:
 
 
 def _is_present(module: str) -> bool:
+    # find_spec imports the parents of a dotted name, so it is asked for the first of them alone.
+    name, *below = module.split(".")
     try:
-        return importlib.util.find_spec(module) is not None
+        spec = importlib.util.find_spec(name)
+        for part in below:
+            if spec is None or spec.submodule_search_locations is None:
+                return False
+            name = f"{name}.{part}"
+            spec = PathFinder.find_spec(name, spec.submodule_search_locations)
     except (ImportError, ValueError):
-        # A missing parent package raises instead of answering None.
         return False
+    return spec is not None
 
 
 def _unknown(group: Group, name: str, entries: Sequence[EntryPoint]) -> InputError:

@@ -283,6 +283,8 @@ class GeminiTransport:
 
     async def collect(self, batch: str) -> BatchStatus:
         """Look at a batch; raises ``TransportError`` for one that failed as a whole."""
+        if not batch.startswith("batches/"):
+            raise TransportError(ErrorKind.REJECTED, f'"{batch}" is not the id of a batch of Gemini\'s')
         about = await self.wire.call(lambda client: client.batches.get(name=batch))
         state = about.state.name if about.state else "JOB_STATE_UNSPECIFIED"
         if state not in batches.FINAL:
