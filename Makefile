@@ -9,7 +9,7 @@ DEMO   ?= demo
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs bench clean
+.PHONY: help setup demo test check format docs rubrics bench clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ format: $(STAMP)  ## format the code and mend what the linter can
 
 docs: $(STAMP)  ## write the help pages in docs/ anew
 	$(BIN)/python -m arrkit.cli.docs
+
+rubrics: $(STAMP)  ## build the two rubrics of the shapes world that ship with arrkit anew
+	sh scripts/rubrics.sh $(BIN)/python
 
 bench: $(STAMP)  ## print the speed and memory ratios that arrkit promises
 	$(BIN)/python benchmarks/run.py

@@ -211,7 +211,7 @@ def test_only_criteria_that_point_to_the_human_choice_are_kept():
 def test_the_critique_says_of_each_criterion_what_it_did():
     text = critique(revision(Answer.FIRST, Answer.SECOND, Answer.EQUAL), Label.B)
     assert text.splitlines() == [
-        "With image A shown first the judge preferred the other image.",
+        "With the preferred image shown second the judge preferred the other image.",
         'misleads: "one"',
         'supports: "two"',
         'does not tell them apart: "three"',

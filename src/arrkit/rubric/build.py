@@ -254,7 +254,8 @@ def critique(revision: Revision, label: Label, worse: Sequence[Revision] = ()) -
         said = {None: "could not decide", Label.TIE: "saw a tie"}.get(
             named, "recovered the human choice" if named is label else "preferred the other image"
         )
-        lines.append(f"With image {'A' if order is Order.AB else 'B'} shown first the judge {said}.")
+        place = "first" if (order is Order.AB) == (label is Label.A) else "second"
+        lines.append(f"With the preferred image shown {place} the judge {said}.")
     for index, draft in enumerate(revision.drafts, start=1):
         signs = _signs(revision, f"c{index}", label)
         if -1 in signs:
