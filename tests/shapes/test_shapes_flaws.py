@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -239,6 +240,16 @@ def test_colours_are_swapped_between_groups_of_any_number() -> None:
 )
 def test_a_change_that_leaves_the_picture_right_is_no_flaw(name: str, prompt: str) -> None:
     assert all(spoilt is None for _, spoilt in applied(name, prompt))
+
+
+def test_no_cut_leaves_a_smaller_triangle_of_a_triangle() -> None:
+    """Which it would along a side, that is towards the direction in which that side faces."""
+    for _, spoilt in applied("cut", "four triangles"):
+        assert spoilt is not None
+        (cut,) = spoilt.damage
+        assert isinstance(cut, Slice)
+        off = [abs(math.remainder(cut.angle - math.radians(side), math.tau)) for side in (90, -30, -150)]
+        assert min(off) > 0.3
 
 
 def test_utility_is_one_less_the_costs() -> None:
