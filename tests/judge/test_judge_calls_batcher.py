@@ -14,6 +14,7 @@ from arrkit.errors import RunError
 from arrkit.judge.calls.batcher import Batcher
 from arrkit.judge.calls.caller import Caller
 from arrkit.judge.calls.health import RESUME
+from arrkit.judge.calls.limiter import FIRST_WIDTH
 from arrkit.judge.calls.money import Price, PriceList
 from arrkit.judge.protocol import Usage
 from arrkit.judge.transport import BatchStatus, DecideRequest, ErrorKind, Finish, Question, TextPart
@@ -292,17 +293,36 @@ def test_a_batch_that_the_endpoint_has_forgotten_is_handed_in_again(tmp_path):
     assert all(each.reply is not None for each in virtually(work()))
 
 
-def test_other_judges_batches_in_the_file_are_left_alone(tmp_path):
+def test_batches_of_two_judges_in_one_file_are_told_apart(tmp_path):
+    """Both endpoints call their first batch the same."""
+
     async def work():
         one, other = FakeTransport(), FakeTransport(name="fake:other")
         calls = asyncio.create_task(call_all(batched(one, tmp_path), range(3)))
         await asyncio.sleep(10)
         calls.cancel()
         await asyncio.wait([calls])
-        await call_all(batched(other, tmp_path), range(3))
-        return other
+        caller = batched(other, tmp_path)
+        await call_all(caller, range(3))
+        await caller.aclose()
+        await call_all(batched(one, tmp_path), range(3))
+        return len(one.batches), len(other.batches)
 
-    assert len(virtually(work()).batches) == 1
+    assert virtually(work()) == (1, 1)
+
+
+def test_live_calls_and_batches_have_lanes_of_their_own(tmp_path):
+    async def work():
+        transport = FakeTransport()
+        batch = asyncio.create_task(call_all(batched(transport, tmp_path), range(100)))
+        await asyncio.sleep(1)
+        await call_all(Caller(transport, concurrency=16), range(20))
+        await batch
+        return transport
+
+    transport = virtually(work())
+    assert [len(requests) for _, requests in transport.batches.values()] == [100]
+    assert len([time for time in transport.times if time < 1.1]) == FIRST_WIDTH
 
 
 def test_decisions_are_sent_at_once_at_the_full_price(tmp_path):

@@ -272,6 +272,12 @@ def test_a_killed_writer_leaves_a_usable_file(tmp_path):
             cache.clear()
 
 
+def test_the_file_has_a_write_ahead_log(cache):
+    with sqlite3.connect(cache.path) as other:
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    other.close()
+
+
 def test_no_write_waits_on_the_event_loop(cache):
     """While another process holds the file, the loop goes on."""
     holder = sqlite3.connect(cache.path, isolation_level=None)

@@ -193,6 +193,21 @@ def test_a_wrong_key_or_name_stops_the_run_at_the_first_answer(status):
     assert "Set OPENAI_API_KEY. " in message
 
 
+def test_a_key_that_is_revoked_in_mid_run_stops_it_at_once():
+    def script(request, attempt):
+        if number_of(request) < 20:
+            return answer()
+        return error(ErrorKind.REJECTED, "revoked", status=401)
+
+    async def work():
+        transport = FakeTransport(script)
+        with pytest.raises(RunError, match="revoked"):
+            await call_all(Caller(transport), range(100), window=1)
+        return len(transport.sent)
+
+    assert virtually(work()) == 21
+
+
 def test_requests_that_are_wrong_stop_the_run_when_the_first_three_are():
     async def work():
         transport = FakeTransport(lambda *_: error(ErrorKind.REJECTED, "bad schema", status=400))

@@ -236,3 +236,18 @@ def test_a_pause_is_never_shortened():
         return (await way.enter()).sent
 
     assert virtually(work()) == pytest.approx(10)
+
+
+def test_a_place_given_to_someone_who_left_in_that_moment_is_not_lost():
+    async def work():
+        way = Lane(1)
+        first = await way.enter()
+        waiting = asyncio.create_task(way.enter())
+        await asyncio.sleep(0.1)
+        way.leave(first)  # the place goes to the one who waits ...
+        waiting.cancel()  # ... and who is gone before it hears of it
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+        assert way.running == 0
+
+    virtually(work())
