@@ -156,7 +156,7 @@ def _cut(scene: Scene, rng: random.Random) -> Scene | None:
     thing = rng.choice(scene.things)
     angle = rng.uniform(-math.pi, math.pi)
     if thing.shape is Shape.TRIANGLE:
-        # What a cut along a side leaves is a whole triangle again. Towards a corner, 40 degrees off, it shows.
+        # A cut along a side leaves a whole triangle again. Towards a corner, 40 degrees off, it shows.
         angle = rng.choice([-1 / 2, 1 / 6, 5 / 6]) * math.pi + rng.uniform(-0.7, 0.7)
     offset = round(thing.size * rng.uniform(-CUT_SPREAD, CUT_SPREAD), 4)
     middle = round(thing.y + CENTROID.get(thing.shape, 0) * thing.size, 4)
