@@ -274,15 +274,14 @@ def test_a_batch_that_cannot_be_looked_at_is_not_paid_for_again(tmp_path):
     assert batches == 1
 
 
-def test_a_batch_that_the_endpoint_has_forgotten_is_handed_in_again(tmp_path):
+@pytest.mark.parametrize("changes", [{"status": 404}, {"status": 410}, {"status": None}])
+def test_a_batch_that_is_gone_or_failed_as_a_whole_is_handed_in_again(tmp_path, changes):
     @dataclass
     class Forgetful(FakeTransport):
         async def collect(self, batch):
             if batch == "batch-0":
-                raise error(ErrorKind.REJECTED, "no such batch", status=404)
+                raise error(ErrorKind.REJECTED, "no such batch", **changes)
             return await super().collect(batch)
-
-    (tmp_path / "batches.jsonl").write_text("")
 
     async def work():
         transport = Forgetful()

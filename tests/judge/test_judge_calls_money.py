@@ -29,7 +29,7 @@ def test_cost_counts_fresh_cached_and_output_tokens():
         input_tokens=1_000_000, cached_tokens=400_000, output_tokens=100_000, reasoning_tokens=90_000
     )
     assert PRICE.of(usage) == pytest.approx(0.6 * 2 + 0.4 * 0.5 + 0.1 * 8)
-    assert PRICE.of(usage, "batch") == pytest.approx(1.1)
+    assert PRICE.of(usage, "batch") == PRICE.of(usage, "BATCH") == pytest.approx(1.1)
     assert PRICE.of(usage, "flex") is None
     assert PRICE.most(usage) == pytest.approx(2.5 + 0.8)
 

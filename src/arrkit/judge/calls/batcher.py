@@ -253,8 +253,11 @@ class Batcher:
             replies = (await self._finished(batch)).replies
         except RunError as error:
             cause = error.__cause__
-            if isinstance(cause, TransportError) and cause.status in (404, 410):
-                return {}
+            if isinstance(cause, TransportError) and (
+                cause.status in (404, 410)
+                or (cause.kind is ErrorKind.REJECTED and cause.status not in (401, 403))
+            ):
+                return {}  # it is gone, or failed as a whole: nothing of it was paid for
             raise
         self._delivered.append(batch)
         return replies

@@ -98,7 +98,7 @@ class Ledger:
     def failed(self, request: TransportRequest, error: TransportError, bound: Bound) -> float:
         """Book an error; the dollars to settle its reservation with."""
         self.totals.count(str(error.kind))
-        if error.usage != Usage():
+        if error.usage.input_tokens is not None or error.usage.output_tokens is not None:
             self.totals.bill(error.usage, self.cost(error.usage))
             most = self.most(error.usage)
             return bound.dollars if most is None else most

@@ -24,7 +24,8 @@ _WORDS = ("endpoint", "source")
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Dollars for one million tokens of one model. ``tiers`` maps a service tier to what it multiplies by."""
+    """Dollars for one million tokens of one model. ``tiers`` maps a service tier, in lower case, to what it
+    multiplies the price by."""
 
     input: float
     output: float
@@ -50,7 +51,7 @@ class Price:
         return self._sum(usage, tier, dearest, dearest)
 
     def _sum(self, usage: Usage, tier: str, fresh: float, cached: float) -> float | None:
-        factor = self.tiers.get(tier) if tier else 1.0
+        factor = self.tiers.get(tier.lower()) if tier else 1.0
         if factor is None:
             return None
         total = 0.0
@@ -132,7 +133,7 @@ def _tiers(table: Mapping[str, object], path: Path) -> dict[str, float]:
     wrong = [name for name, factor in tiers.items() if not _is_price(factor)]
     if wrong:
         raise InputError([Problem("not a number of at least 0", f"{path}: tiers.{name}") for name in wrong])
-    return {name: float(factor) for name, factor in tiers.items()}
+    return {name.lower(): float(factor) for name, factor in tiers.items()}
 
 
 def _models(table: Mapping[str, object], path: Path, tiers: Mapping[str, float]) -> dict[str, Price]:
