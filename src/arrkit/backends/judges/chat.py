@@ -145,7 +145,7 @@ def no_probabilities(host: str, model: str, answered: Answered, usage: Usage) ->
     return TransportError(
         ErrorKind.REJECTED,
         f"{host} gave no token probabilities for {model or 'this model'}",
-        remedy="Score by generated verdicts instead: --scoring verdict.",
+        remedy="Score by generated verdicts instead: --scoring generate.",
         request_id=answered.request_id,
         usage=usage,
     )

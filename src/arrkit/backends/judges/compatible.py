@@ -115,7 +115,7 @@ class CompatibleTransport:
         self.detail = detail
         self.known = look_up(spec.name, spec.model, shipped=shipped)
         self._profile: ModelProfile | None = None
-        self._asking: asyncio.Lock | None = None
+        self._asking: asyncio.Task[ModelProfile] | None = None
 
     @property
     def name(self) -> str:
@@ -132,10 +132,11 @@ class CompatibleTransport:
     async def profile(self) -> ModelProfile:
         """What the model can do: declared, remembered, or asked for once. Raises ``TransportError``."""
         if self._profile is None:
-            self._asking = self._asking or asyncio.Lock()
-            async with self._asking:
-                if self._profile is None:
-                    self._profile = await self._found_out()
+            # All who wait share one attempt and how it ends; whoever comes after a failure tries anew.
+            if self._asking is None or self._asking.done():
+                self._asking = asyncio.get_running_loop().create_task(self._found_out())
+                self._asking.add_done_callback(_heard)
+            self._profile = await asyncio.shield(self._asking)
         return self._profile
 
     def expected(self) -> ModelProfile:
@@ -189,7 +190,15 @@ class CompatibleTransport:
         )
 
     async def aclose(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
         await self.wire.aclose()
+
+
+def _heard(task: asyncio.Task[ModelProfile]) -> None:
+    # Those who waited may have been cancelled; asyncio complains of a failure that nobody looked at.
+    if not task.cancelled():
+        task.exception()
 
 
 def check_limits(parts: tuple[Part, ...], profile: ModelProfile, model: str) -> None:
