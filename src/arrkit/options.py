@@ -31,7 +31,7 @@ class Opt:
         flag: the option's name where it is not the field's with hyphens.
         metavar: what stands for the value in the help.
         low, high: inclusive bounds of a number.
-        panel: the heading in the help under which the option stands.
+        rare: whether only ``--help-all`` shows the option.
         identity: whether the option decides the results. Those that do not (where to write, how many at once)
             may change when a run is resumed.
     """
@@ -42,7 +42,7 @@ class Opt:
     metavar: str = ""
     low: float | None = None
     high: float | None = None
-    panel: str = ""
+    rare: bool = False
     identity: bool = True
 
 

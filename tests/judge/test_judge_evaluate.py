@@ -9,8 +9,8 @@ from scripted import FAILED, FIRST, SECOND, TIE, Pairs, ScriptedJudge, bright, p
 
 from arrkit.data.pairs import Label
 from arrkit.errors import InputError
+from arrkit.judge.choices import Orders
 from arrkit.judge.evaluate import MAX_GROUPS, Contender, judge_pairs, presentations
-from arrkit.judge.orders import Orders
 from arrkit.judge.protocol import Order, Outcome
 from arrkit.judge.session import JudgeSession
 from arrkit.rubric.model import Criterion, Dimension

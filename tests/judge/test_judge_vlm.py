@@ -15,6 +15,7 @@ from scripted import flat, pair, unreadable
 from arrkit.data.pairs import ImageUnreadable, Label, Picture, Task
 from arrkit.errors import InputError, RunError
 from arrkit.judge.calling import Called
+from arrkit.judge.choices import Scoring
 from arrkit.judge.protocol import (
     Answer,
     Basis,
@@ -34,7 +35,6 @@ from arrkit.judge.protocol import (
     ZeroShotRequest,
     compare_request,
 )
-from arrkit.judge.scoring import Scoring
 from arrkit.judge.transport import (
     DecideRequest,
     ErrorKind,

@@ -23,7 +23,6 @@ from arrkit.errors import ArrkitError
 from arrkit.options import Declared, declared
 
 Options = TypeVar("Options")
-OUTPUT = "Output"
 
 COMMANDS: dict[str, type] = {}
 """Every bound command's options, by its full name such as ``judge eval``; what a config file may hold."""
@@ -45,6 +44,7 @@ def bind(
             as_json, debug = bool(values.pop("json")), bool(values.pop("debug"))
             show = bool(values.pop("show_config"))
             values.pop("config")
+            values.pop("help_all")
             if show:
                 settings.show(ctx, options, as_json=as_json)
                 return
@@ -79,7 +79,7 @@ def _parameter(each: Declared) -> inspect.Parameter:
         "metavar": each.opt.metavar or None,
         "min": _bound(each.opt.low, each.type),
         "max": _bound(each.opt.high, each.type),
-        "rich_help_panel": each.opt.panel or None,
+        "hidden": each.opt.rare,
     }
     info: Any
     if each.opt.argument:
@@ -110,11 +110,18 @@ def _common(full: str) -> list[inspect.Parameter]:
             raise typer.Exit(error.exit_code) from None
         return value
 
+    def help_all(ctx: typer.Context, wanted: bool) -> None:
+        if wanted:
+            for parameter in ctx.command.params:
+                parameter.hidden = False  # type: ignore[attr-defined]  # arguments have it too
+            typer.echo(ctx.get_help())
+            raise typer.Exit
+
     offers = {
         "json": (
             bool,
             False,
-            typer.Option("--json", help="print data only, as JSON", rich_help_panel=OUTPUT),
+            typer.Option("--json", help="print data only, as JSON"),
         ),
         "config": (
             Path | None,
@@ -127,14 +134,18 @@ def _common(full: str) -> list[inspect.Parameter]:
                 callback=load,
                 envvar="ARRKIT_CONFIG",
                 show_envvar=False,
-                rich_help_panel=OUTPUT,
             ),
         ),
         "show_config": (
             bool,
             False,
+            typer.Option("--show-config", help="print the options and where each came from"),
+        ),
+        "help_all": (
+            bool,
+            False,
             typer.Option(
-                "--show-config", help="print the options and where each came from", rich_help_panel=OUTPUT
+                "--help-all", help="show all options, the rare ones too", is_eager=True, callback=help_all
             ),
         ),
         "debug": (
@@ -145,7 +156,6 @@ def _common(full: str) -> list[inspect.Parameter]:
                 help="show tracebacks",
                 envvar="ARRKIT_DEBUG",
                 show_envvar=False,
-                rich_help_panel=OUTPUT,
             ),
         ),
     }

@@ -43,6 +43,8 @@ def _pages(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:
         **{**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH},
     )
     with context:
+        for parameter in command.params:
+            parameter.hidden = False
         yield context.command_path, command.get_help(context)
     for child in getattr(command, "commands", {}).values():
         yield from _pages(child, child.name, context)

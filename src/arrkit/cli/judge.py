@@ -30,6 +30,9 @@ def eval_(options: EvalOptions, as_json: bool) -> None:
     from arrkit.cli.progress import watching
     from arrkit.commands.evaluate import evaluate_judge
 
+    if options.dry_run:
+        return _foresee(options, as_json)
+
     with watching() as watch:
         report = evaluate_judge(options, watch=watch)
     _draw(report, as_json, bias=False)
@@ -50,6 +53,9 @@ def bias(options: BiasOptions, as_json: bool) -> None:
     """
     from arrkit.cli.progress import watching
     from arrkit.commands.evaluate import measure_bias
+
+    if options.dry_run:
+        return _foresee(options, as_json)
 
     with watching() as watch:
         report = measure_bias(options, watch=watch)
@@ -85,6 +91,17 @@ def compare(options: CompareOptions, as_json: bool) -> None:
         )
         return
     draw.comparison(draw.console(), comparison)
+
+
+def _foresee(options: EvalOptions | BiasOptions, as_json: bool) -> None:
+    from arrkit.cli import draw
+    from arrkit.commands.evaluate import forecast_judge
+
+    foreseen = forecast_judge(options)
+    if as_json:
+        draw.print_json(foreseen)
+    else:
+        draw.forecast(draw.console(), options.judge, foreseen)
 
 
 def _draw(report: JudgeReport, as_json: bool, *, bias: bool) -> None:

@@ -12,17 +12,17 @@ from arrkit.backends.spec import Spec
 from arrkit.canonical import digest
 from arrkit.commands.evaluate import measure
 from arrkit.commands.inputs import NamedRubric, contenders, open_dataset, open_judge
+from arrkit.commands.judges import Bench
 from arrkit.commands.options import BuildOptions, VerifyOrders
 from arrkit.commands.pages import build_page
 from arrkit.commands.runs import open_run
 from arrkit.concurrency import run_sync
 from arrkit.data.pairs import ImageUnreadable, Label, PairDataset, PreferencePair, Task
 from arrkit.errors import InputError
+from arrkit.judge.choices import Orders
 from arrkit.judge.evaluate import Evaluation
-from arrkit.judge.orders import Orders
 from arrkit.judge.protocol import Judge, Order
 from arrkit.judge.report import JudgeReport
-from arrkit.judge.session import JudgeSession
 from arrkit.judge.tally import TIE_CREDIT
 from arrkit.options import identity
 from arrkit.progress import Progress, Watch, unwatched
@@ -79,7 +79,7 @@ def build_rubric(
         InputError: something that the options name cannot be used. Nothing was sent to a judge.
         RunError: the judge gave no criteria that recover the human choice.
     """
-    judge = judge or open_judge(options)
+    chosen = open_judge(options, ready=judge)
     dataset = pairs if pairs is not None else open_dataset(options, task=options.task, split="train")
     task = options.task or dataset.task
     if task is None:
@@ -88,9 +88,9 @@ def build_rubric(
             hint="Choose one with --task t2i or --task edit.",
         )
     out = options.out or Path(f"rubric-{task}.json")
-    known = identity(options) | {"judge": judge.name, "dataset": dataset.name, "task": str(task)}
+    known = identity(options) | {"judge": chosen.name, "dataset": dataset.name, "task": str(task)}
     _refuse_other(out, run_path("rubric build", known), force=options.force)
-    with open_run("rubric build", known, None) as run:
+    with open_run("rubric build", known, None) as run, chosen.at_work(run) as bench:
         split = split_pairs(dataset, task, holdout=options.holdout, seed=options.seed)
         if not split.build:
             raise InputError(
@@ -98,12 +98,12 @@ def build_rubric(
                 + (f": all {split.ties} are ties" if split.ties else ""),
                 hint="A tie gives nothing to explain; give pairs with a preferred image.",
             )
-        return run_sync(_build(options, judge, dataset, task, split, out, run, watch))
+        return run_sync(_build(options, bench, dataset, task, split, out, run, watch))
 
 
 async def _build(
     options: BuildOptions,
-    judge: Judge,
+    bench: Bench,
     dataset: PairDataset,
     task: Task,
     split: Split,
@@ -112,7 +112,7 @@ async def _build(
     watch: Watch,
 ) -> BuildReport:
     run.journal.recall = True  # a postponed pair is tried again, and must not pay for its first answers twice
-    session = JudgeSession(judge, run.journal, concurrency=options.concurrency)
+    session = bench.session
 
     def tell(done: int, fates: Mapping[str, int]) -> None:
         watch(Progress("learning criteria", done, len(split.build), fates))
@@ -129,7 +129,7 @@ async def _build(
             dimensions=options.dimensions,
             seed=options.seed,
         ),
-        window=max(2, options.concurrency),
+        window=bench.window,
         strict=options.strict,
         on_pair=tell,
         on_stage=lambda stage: watch(Progress(stage, 0, 1)),
@@ -139,14 +139,14 @@ async def _build(
         task=task,
         dimensions=learned.dimensions,
         description=_description(learned, dataset),
-        provenance=_provenance(options, judge, dataset, split, learned, run.started_at),
+        provenance=_provenance(options, session.judge.name, dataset, split, learned, run.started_at),
     )
     report: JudgeReport | None = None
     evaluation: Evaluation | None = None
     if split.held_out:
         named = NamedRubric(rubric.name, rubric, rubric_digest(rubric))
         report, evaluation = await measure(
-            session,
+            bench,
             _Held(f"{dataset.name} (held out)", task, split.held_out),
             contenders([named], baseline=True),
             options,
@@ -158,7 +158,7 @@ async def _build(
         )
         rubric = _with_metrics(rubric, report)
     else:
-        await judge.aclose()
+        await session.judge.aclose()
     sealed = rubric_digest(rubric)
     write_rubric(rubric, run.path / "rubric.json", force=True)
     write_rubric(rubric, out, force=True)
@@ -227,14 +227,14 @@ def _refuse_other(out: Path, run: Path, *, force: bool) -> None:
 
 
 def _provenance(
-    options: BuildOptions, judge: Judge, dataset: PairDataset, split: Split, learned: LearnedRubric, time: str
+    options: BuildOptions, judge: str, dataset: PairDataset, split: Split, learned: LearnedRubric, time: str
 ) -> Provenance:
     return Provenance(
         method="arr",
         arrkit_version=__version__,
         created_at=time,
-        generator=judge.name,
-        verifier=judge.name,
+        generator=judge,
+        verifier=judge,
         dataset=_reference(dataset.name, split.build),
         counts=learned.counts,
         options={

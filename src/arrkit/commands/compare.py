@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from arrkit.commands.inputs import judge_named
-from arrkit.commands.options import CompareOptions
+from arrkit.commands.judges import ChosenJudge, choose_judge
+from arrkit.commands.options import CompareOptions, JudgingOptions
 from arrkit.concurrency import run_sync
 from arrkit.data.images import picture_from_path
 from arrkit.data.pairs import ImageUnreadable, Label, PreferencePair, Task
 from arrkit.errors import InputError
 from arrkit.judge.protocol import Judge, Order, Verdict, compare_request
 from arrkit.judge.session import JudgeSession
-from arrkit.judge.tally import chosen
+from arrkit.judge.tally import chosen as named_by
 from arrkit.rubric.files import read_rubric, require_task
 from arrkit.rubric.model import Rubric
 
@@ -57,18 +57,20 @@ def compare_images(options: CompareOptions, *, judge: Judge | None = None) -> Co
             picture.load()
         except ImageUnreadable as error:
             raise InputError(str(error)) from error
-    asked = judge or judge_named(options.judge)
-    ab, ba = run_sync(_both(asked, pair, rubric))
-    answers = {chosen(Order.AB, ab), chosen(Order.BA, ba)}
+    chosen = ChosenJudge(judge, JudgingOptions()) if judge else choose_judge(options.judge, JudgingOptions())
+    with chosen.at_work() as bench:
+        ab, ba = run_sync(_both(bench.session, pair, rubric))
+    answers = {named_by(Order.AB, ab), named_by(Order.BA, ba)}
     preferred = None if None in answers else answers.pop() if len(answers) == 1 else Label.TIE
-    return Comparison(pair, rubric, asked.name, ab, ba, preferred)
+    return Comparison(pair, rubric, chosen.name, ab, ba, preferred)
 
 
-async def _both(judge: Judge, pair: PreferencePair, rubric: Rubric | None) -> tuple[Verdict, Verdict]:
-    session = JudgeSession(judge)
+async def _both(
+    session: JudgeSession, pair: PreferencePair, rubric: Rubric | None
+) -> tuple[Verdict, Verdict]:
     dimensions = rubric.dimensions if rubric is not None else ()
     try:
         ab = await session.compare(compare_request(pair, Order.AB, dimensions))
         return ab, await session.compare(compare_request(pair, Order.BA, dimensions))
     finally:
-        await judge.aclose()
+        await session.judge.aclose()

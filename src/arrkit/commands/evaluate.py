@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from arrkit.commands.inputs import NamedRubric, contenders, open_dataset, open_judge, open_rubrics
+from arrkit.canonical import Json
+from arrkit.commands.inputs import (
+    ZERO_SHOT,
+    NamedRubric,
+    contenders,
+    open_dataset,
+    open_judge,
+    open_rubrics,
+)
+from arrkit.commands.judges import Bench, ChosenJudge
 from arrkit.commands.options import BiasOptions, EvalOptions, JudgingOptions
 from arrkit.commands.pages import PAGE_PAIRS, judge_page
 from arrkit.commands.runs import open_run
 from arrkit.concurrency import run_sync
 from arrkit.data.pairs import PairDataset
 from arrkit.errors import InputError, RunError
+from arrkit.judge.calls.dry import Forecast
+from arrkit.judge.choices import Orders
 from arrkit.judge.evaluate import Contender, Evaluation, judge_pairs
-from arrkit.judge.orders import Orders
 from arrkit.judge.protocol import Judge
 from arrkit.judge.report import JudgeReport, make_rows
-from arrkit.judge.session import JudgeSession
 from arrkit.options import identity
 from arrkit.progress import Progress, Watch, unwatched
 from arrkit.rubric.model import DatasetRef
@@ -72,41 +82,83 @@ def _measure(
     pairs: PairDataset | None,
     watch: Watch,
 ) -> JudgeReport:
-    rubrics = open_rubrics(options.rubric)
-    judge = judge or open_judge(options)
-    task = rubrics[0].rubric.task if rubrics else None
-    dataset = pairs if pairs is not None else open_dataset(options, task=task, split="test")
-    tried = contenders(rubrics, baseline=options.baseline)
-    known = identity(options) | {
-        "judge": judge.name,
-        "dataset": dataset.name,
-        "rubric": [each.digest for each in rubrics],
-    }
-    with open_run(command, known, options.out, force=options.force) as run:
+    subject = _subject(options, judge, pairs)
+    with (
+        open_run(command, subject.known, options.out, force=options.force) as run,
+        subject.judge.at_work(run) as bench,
+    ):
         report, evaluation = run_sync(
             measure(
-                JudgeSession(judge, run.journal, concurrency=options.concurrency),
-                dataset,
-                tried,
+                bench,
+                subject.dataset,
+                subject.tried,
                 options,
                 orders=orders,
                 by=by,
                 tie_credit=options.tie_credit,
-                rubrics=rubrics,
+                rubrics=subject.rubrics,
                 watch=watch,
                 run=run,
             )
         )
         run.write_json("report.json", to_json(report, defaults=True))
         write_page(
-            judge_page(command, report, evaluation, tried, rubrics, started_at=run.started_at),
+            judge_page(
+                command, report, evaluation, subject.tried, subject.rubrics, started_at=run.started_at
+            ),
             run.path / "report.html",
         )
     return report
 
 
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """All that a measurement is of, and what decides its results."""
+
+    judge: ChosenJudge
+    dataset: PairDataset
+    rubrics: list[NamedRubric]
+    tried: list[Contender]
+    known: dict[str, Json]
+
+
+def _subject(options: EvalOptions | BiasOptions, judge: Judge | None, pairs: PairDataset | None) -> _Subject:
+    rubrics = open_rubrics(options.rubric)
+    chosen = open_judge(options, ready=judge)
+    task = rubrics[0].rubric.task if rubrics else None
+    dataset = pairs if pairs is not None else open_dataset(options, task=task, split="test")
+    zero_shot = options.criteria if ZERO_SHOT in options.rubric else 0
+    known = identity(options) | {
+        "judge": chosen.name,
+        "dataset": dataset.name,
+        "rubric": [each.digest for each in rubrics] + [f"{ZERO_SHOT}:{zero_shot}"] * bool(zero_shot),
+    }
+    tried = contenders(rubrics, baseline=options.baseline, zero_shot=zero_shot)
+    return _Subject(chosen, dataset, rubrics, tried, known)
+
+
+def forecast_judge(options: EvalOptions | BiasOptions) -> Forecast:
+    """What :func:`evaluate_judge` or :func:`measure_bias` would send and cost. Nothing is sent.
+
+    Raises:
+        InputError: something that the options name cannot be used, or the judge sends nothing anyway.
+    """
+    subject = _subject(options, None, None)
+    orders = options.orders if isinstance(options, EvalOptions) else Orders.BOTH
+
+    async def count() -> None:
+        try:
+            await judge_pairs(session, subject.dataset, subject.tried, orders=orders, seed=options.seed)
+        finally:
+            await session.judge.aclose()
+
+    with subject.judge.on_paper() as (session, forecast):
+        run_sync(count())
+        return forecast
+
+
 async def measure(
-    session: JudgeSession,
+    bench: Bench,
     dataset: PairDataset,
     tried: Sequence[Contender],
     options: JudgingOptions,
@@ -120,6 +172,7 @@ async def measure(
     stage: str = "judging",
 ) -> tuple[JudgeReport, Evaluation]:
     """Judge a dataset and make the report: what ``eval``, ``bias``, ``verify`` and ``build`` share."""
+    session = bench.session
     total = len(dataset)
     before = Counter(session.outcomes)
     shaped = {digest for each in rubrics for digest in each.rubric.provenance.build_pairs}
@@ -137,7 +190,7 @@ async def measure(
             orders=orders,
             by=by,
             seed=options.seed,
-            window=max(2, options.concurrency),
+            window=bench.window,
             strict=options.strict,
             keep_cases=PAGE_PAIRS,
             shaped=shaped,
@@ -170,6 +223,10 @@ async def measure(
         asked=session.asked,
         replayed=session.replayed,
         run=str(run.path) if run else "",
+        scoring=dict(session.scorings),
+        low_mass=session.low_mass,
+        calls=bench.totals,
+        remarks=tuple(bench.remarks),
     )
     if all(row.stats.pairs == row.stats.ties for row in report.rows):
         raise InputError(

@@ -10,10 +10,11 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from arrkit.backends.listing import Group, Status, find_plugin, list_plugins
+from arrkit.backends.listing import Group, find_plugin
 from arrkit.backends.plugin import DatasetPlugin
-from arrkit.backends.registry import make_dataset, make_judge
+from arrkit.backends.registry import make_dataset
 from arrkit.backends.spec import Spec
+from arrkit.commands.judges import ChosenJudge, choose_judge
 from arrkit.commands.options import JudgingOptions
 from arrkit.data.native import open_pairs
 from arrkit.data.pairs import PairDataset, PreferencePair, Task
@@ -24,6 +25,7 @@ from arrkit.rubric.files import read_rubric, require_task, rubric_digest
 from arrkit.rubric.model import Rubric
 
 NO_RUBRIC = "none"
+ZERO_SHOT = "zero-shot"
 EMBEDDED_JUDGE = "shapes"
 
 
@@ -80,31 +82,19 @@ def open_dataset(options: JudgingOptions, *, task: Task | None, split: str) -> P
     return dataset if options.limit is None else Limited(dataset, options.limit)
 
 
-def open_judge(options: JudgingOptions) -> Judge:
+def open_judge(options: JudgingOptions, *, ready: Judge | None = None) -> ChosenJudge:
     """The judge that the options name; the embedded one only where the pairs are embedded too.
+
+    ``ready`` is a judge made elsewhere, which then serves instead.
 
     Raises:
         InputError: no such judge, or none is named for the user's own pairs.
     """
     _refuse_both(options)
-    if not options.judge and options.pairs is None and (not options.dataset or _is_embedded(options.dataset)):
-        return judge_named(EMBEDDED_JUDGE)
-    return judge_named(options.judge)
-
-
-def judge_named(spec: str) -> Judge:
-    """The judge of a spec. Raises ``InputError``; for an empty spec it names the judges that are ready."""
-    if spec:
-        made = make_judge(spec)
-        assert hasattr(made, "compare"), "transports are wired in with the judge that is put on them"
-        return made
-    ready = [
-        each.name for each in list_plugins() if each.group is Group.JUDGES and each.status is Status.READY
-    ]
-    raise InputError(
-        "no judge is named",
-        hint=f"Pass --judge, or set ARRKIT_JUDGE or judge in arrkit.toml. Ready here: {', '.join(ready)}.",
-    )
+    if ready is not None:
+        return ChosenJudge(ready, options)
+    embedded = options.pairs is None and (not options.dataset or _is_embedded(options.dataset))
+    return choose_judge(options.judge or (EMBEDDED_JUDGE if embedded else ""), options)
 
 
 def _with_split(dataset: str, split: str) -> Spec:
@@ -140,14 +130,14 @@ class NamedRubric:
 
 
 def open_rubrics(names: Sequence[str]) -> list[NamedRubric]:
-    """The rubrics of ``names`` in order; ``none`` stands for no rubric and is left out.
+    """The rubrics of ``names`` in order, without ``none`` and ``zero-shot``, which stand in no file.
 
     Raises:
         InputError: one cannot be read, two are for different tasks, or one is named twice.
     """
     rubrics: list[NamedRubric] = []
     for name in dict.fromkeys(names):
-        if name == NO_RUBRIC:
+        if name in (NO_RUBRIC, ZERO_SHOT):
             continue
         rubric = read_rubric(name)
         if rubrics:
@@ -162,7 +152,11 @@ def open_rubrics(names: Sequence[str]) -> list[NamedRubric]:
     ]
 
 
-def contenders(rubrics: Sequence[NamedRubric], *, baseline: bool) -> list[Contender]:
-    """What the judge is tried under: nothing first, unless ``baseline`` is off, then each rubric."""
-    bare = [Contender(NO_RUBRIC)] if baseline or not rubrics else []
-    return [*bare, *(each.contender for each in rubrics)]
+def contenders(rubrics: Sequence[NamedRubric], *, baseline: bool, zero_shot: int = 0) -> list[Contender]:
+    """What the judge is tried under: nothing first, unless ``baseline`` is off, then each rubric.
+
+    With ``zero_shot`` so many criteria are written for each prompt before its images are seen.
+    """
+    unseen = [Contender(ZERO_SHOT, zero_shot=zero_shot)] if zero_shot else []
+    bare = [Contender(NO_RUBRIC)] if baseline or not (rubrics or unseen) else []
+    return [*bare, *unseen, *(each.contender for each in rubrics)]

@@ -8,12 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 from arrkit.data.pairs import Task
-from arrkit.judge.orders import Orders
+from arrkit.judge.choices import Orders, Scoring
 from arrkit.options import Opt
-
-DATA = "Data"
-JUDGE = "Judge"
-RUN = "Run"
 
 
 class VerifyOrders(StrEnum):
@@ -43,19 +39,17 @@ class DataOptions:
 
     pairs: Annotated[
         Path | None,
-        Opt("file of your own preference pairs (.json, .jsonl, .yaml)", metavar="FILE", panel=DATA),
+        Opt("file of your own preference pairs (.json, .jsonl, .yaml)", metavar="FILE"),
     ] = None
-    dataset: Annotated[
-        str, Opt("dataset plug-in, such as shapes-edit:test?n=400", metavar="SPEC", panel=DATA)
-    ] = ""
+    dataset: Annotated[str, Opt("dataset plug-in, such as shapes-edit:test?n=400", metavar="SPEC")] = ""
     image_root: Annotated[
         Path | None,
-        Opt("folder that relative image paths start from [the file's]", metavar="DIR", panel=DATA),
+        Opt("folder that relative image paths start from [the file's]", metavar="DIR", rare=True),
     ] = None
-    allow_remote: Annotated[bool, Opt("fetch images given as http(s) URLs", panel=DATA)] = False
-    limit: Annotated[int | None, Opt("use only the first N pairs", metavar="N", low=1, panel=DATA)] = None
+    allow_remote: Annotated[bool, Opt("fetch images given as http(s) URLs", rare=True)] = False
+    limit: Annotated[int | None, Opt("use only the first N pairs", metavar="N", low=1)] = None
     strict: Annotated[
-        bool, Opt("stop at an unreadable image instead of skipping its pair", panel=DATA, identity=False)
+        bool, Opt("stop at an unreadable image instead of skipping its pair", identity=False)
     ] = False
 
 
@@ -65,12 +59,44 @@ class JudgingOptions(DataOptions):
 
     judge: Annotated[
         str,
-        Opt("judge plug-in, such as shapes or vllm:Qwen/Qwen3-VL-8B-Instruct", metavar="SPEC", panel=JUDGE),
+        Opt("judge plug-in, such as shapes or vllm:Qwen/Qwen3-VL-8B-Instruct", metavar="SPEC"),
     ] = ""
+    scoring: Annotated[
+        Scoring, Opt("how a hosted judge is asked; auto takes the best that the model can do", rare=True)
+    ] = Scoring.AUTO
+    language: Annotated[str, Opt("language of the prompts: en or zh", metavar="CODE", rare=True)] = "en"
+    image_size: Annotated[
+        int, Opt("largest long edge of the images sent, in pixels", metavar="PX", low=64, rare=True)
+    ] = 1024
     concurrency: Annotated[
-        int, Opt("requests under way at once", metavar="N", low=1, panel=JUDGE, identity=False)
+        int, Opt("requests under way at once, at most", metavar="N", low=1, identity=False)
     ] = 8
-    seed: Annotated[int, Opt("makes everything that is drawn repeatable", metavar="N", panel=RUN)] = 0
+    rpm: Annotated[
+        int | None, Opt("requests a minute, at most", metavar="N", low=1, rare=True, identity=False)
+    ] = None
+    tpm: Annotated[
+        int | None, Opt("tokens a minute, at most", metavar="N", low=1, rare=True, identity=False)
+    ] = None
+    cache: Annotated[
+        Path | None,
+        Opt(
+            "folder of answers kept for all runs [~/.cache/arrkit]", metavar="DIR", rare=True, identity=False
+        ),
+    ] = None
+    no_cache: Annotated[bool, Opt("keep no answers outside the run's folder", rare=True, identity=False)] = (
+        False
+    )
+    dry_run: Annotated[
+        bool, Opt("say what would be sent and what it costs; send nothing", identity=False)
+    ] = False
+    max_cost: Annotated[
+        float | None,
+        Opt("stop before more than this is spent, in dollars", metavar="X", low=0, identity=False),
+    ] = None
+    batch: Annotated[
+        bool, Opt("send by the endpoint's batch interface: cheaper, within a day", rare=True, identity=False)
+    ] = False
+    seed: Annotated[int, Opt("makes everything that is drawn repeatable", metavar="N")] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +105,12 @@ class EvalOptions(JudgingOptions):
 
     rubric: Annotated[
         tuple[str, ...],
-        Opt("rubric file or shipped name, or none; repeat for several rows", metavar="FILE|NAME"),
+        Opt("rubric file or shipped name, zero-shot, or none; repeat for rows", metavar="FILE|NAME"),
     ] = ()
     baseline: Annotated[bool, Opt("also judge without a rubric, to compare with")] = True
+    criteria: Annotated[
+        int, Opt("criteria that zero-shot asks for, for each prompt", low=1, high=20, metavar="N", rare=True)
+    ] = 5
     orders: Annotated[Orders, Opt("presentations; forward shows the preferred image first")] = Orders.BOTH
     tie_credit: Annotated[
         float, Opt("what a judge's tie earns on a pair that people decided", low=0, high=1, metavar="X")
@@ -90,10 +119,8 @@ class EvalOptions(JudgingOptions):
         tuple[str, ...],
         Opt("break the accuracy down by a metadata field; repeatable", metavar="FIELD", identity=False),
     ] = ()
-    out: Annotated[Path | None, Opt("run folder [runs/...]", metavar="DIR", panel=RUN, identity=False)] = None
-    force: Annotated[
-        bool, Opt("use the run folder even if it holds another run", panel=RUN, identity=False)
-    ] = False
+    out: Annotated[Path | None, Opt("run folder [runs/...]", metavar="DIR", identity=False)] = None
+    force: Annotated[bool, Opt("use the run folder even if it holds another run", identity=False)] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,16 +129,17 @@ class BiasOptions(JudgingOptions):
 
     rubric: Annotated[
         tuple[str, ...],
-        Opt("rubric file or shipped name; repeat for several rows", metavar="FILE|NAME"),
+        Opt("rubric file or shipped name, zero-shot, or none; repeat for rows", metavar="FILE|NAME"),
     ] = ()
     baseline: Annotated[bool, Opt("also judge without a rubric, to compare with")] = True
+    criteria: Annotated[
+        int, Opt("criteria that zero-shot asks for, for each prompt", low=1, high=20, metavar="N", rare=True)
+    ] = 5
     tie_credit: Annotated[
         float, Opt("what a judge's tie earns on a pair that people decided", low=0, high=1, metavar="X")
     ] = 0.5
-    out: Annotated[Path | None, Opt("run folder [runs/...]", metavar="DIR", panel=RUN, identity=False)] = None
-    force: Annotated[
-        bool, Opt("use the run folder even if it holds another run", panel=RUN, identity=False)
-    ] = False
+    out: Annotated[Path | None, Opt("run folder [runs/...]", metavar="DIR", identity=False)] = None
+    force: Annotated[bool, Opt("use the run folder even if it holds another run", identity=False)] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,9 +170,9 @@ class BuildOptions(JudgingOptions):
     max_refine: Annotated[int, Opt("revisions before a pair is given up", low=0, high=20, metavar="N")] = 5
     dimensions: Annotated[int, Opt("dimensions at the most", low=1, high=20, metavar="N")] = 5
     out: Annotated[
-        Path | None, Opt("rubric file to write [rubric-TASK.json]", metavar="FILE", panel=RUN, identity=False)
+        Path | None, Opt("rubric file to write [rubric-TASK.json]", metavar="FILE", identity=False)
     ] = None
-    force: Annotated[bool, Opt("replace the rubric file if it exists", panel=RUN, identity=False)] = False
+    force: Annotated[bool, Opt("replace the rubric file if it exists", identity=False)] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +184,8 @@ class VerifyOptions(JudgingOptions):
         float | None,
         Opt("exit with 1 when the accuracy under the rubric is below this", low=0, high=1, metavar="X"),
     ] = None
-    out: Annotated[Path | None, Opt("run folder [runs/...]", metavar="DIR", panel=RUN, identity=False)] = None
-    force: Annotated[
-        bool, Opt("use the run folder even if it holds another run", panel=RUN, identity=False)
-    ] = False
+    out: Annotated[Path | None, Opt("run folder [runs/...]", metavar="DIR", identity=False)] = None
+    force: Annotated[bool, Opt("use the run folder even if it holds another run", identity=False)] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

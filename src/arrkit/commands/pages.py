@@ -337,7 +337,7 @@ def case_card(case: Case, tried: Sequence[Contender], *, state: str = "") -> Pai
     """One judged pair: its images, the label, every verdict."""
     judgments = []
     for contender, judged in zip(tried, case.judged, strict=True):
-        statements = {each.id: each.statement for dim in contender.dimensions for each in dim.criteria}
+        statements = {each.id: each.statement for dim in judged.dimensions for each in dim.criteria}
         judgments += [
             judgment(contender.name, order, verdict, case.pair.label, statements)
             for order, verdict in judged.shown

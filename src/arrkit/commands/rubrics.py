@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from arrkit.backends.registry import make_judge
 from arrkit.canonical import refuse_existing, write_atomic
-from arrkit.commands.options import ExportOptions, ImportOptions, MergeOptions
+from arrkit.commands.judges import choose_judge
+from arrkit.commands.options import ExportOptions, ImportOptions, JudgingOptions, MergeOptions
 from arrkit.concurrency import run_sync
+from arrkit.judge.protocol import Judge
 from arrkit.rubric.files import read_rubric, write_rubric
 from arrkit.rubric.folding import fold_with_judge
 from arrkit.rubric.library import read_text
@@ -26,17 +27,20 @@ def merge_rubrics(options: MergeOptions) -> Rubric:
     rubrics = [read_rubric(name) for name in options.rubrics]
     merged = merge_files(rubrics, options.name or slug(options.out.stem), sources=options.rubrics)
     if options.judge:
-        merged = run_sync(_folded(merged, options.judge))
+        merged = _folded(merged, options.judge)
     write_rubric(merged, options.out, force=options.force)
     return merged
 
 
-async def _folded(rubric: Rubric, spec: str) -> Rubric:
-    judge = make_judge(spec)
-    try:
-        return await fold_with_judge(rubric, judge)
-    finally:
-        await judge.aclose()
+def _folded(rubric: Rubric, spec: str) -> Rubric:
+    async def fold(judge: Judge) -> Rubric:
+        try:
+            return await fold_with_judge(rubric, judge)
+        finally:
+            await judge.aclose()
+
+    with choose_judge(spec, JudgingOptions()).at_work() as bench:
+        return run_sync(fold(bench.session.judge))
 
 
 def export_rubric(options: ExportOptions) -> str:

@@ -13,10 +13,9 @@ from arrkit.commands.runs import open_run
 from arrkit.concurrency import run_sync
 from arrkit.data.pairs import PairDataset
 from arrkit.errors import InputError
-from arrkit.judge.orders import Orders
+from arrkit.judge.choices import Orders
 from arrkit.judge.protocol import Judge
 from arrkit.judge.report import JudgeReport
-from arrkit.judge.session import JudgeSession
 from arrkit.judge.tally import TIE_CREDIT
 from arrkit.options import identity
 from arrkit.progress import Watch, unwatched
@@ -100,16 +99,19 @@ def _failures(
 def _measured(
     options: VerifyOptions, rubric: Rubric, judge: Judge | None, pairs: PairDataset | None, watch: Watch
 ) -> JudgeReport:
-    judge = judge or open_judge(options)
+    chosen = open_judge(options, ready=judge)
     dataset = pairs if pairs is not None else open_dataset(options, task=rubric.task, split="test")
     named = NamedRubric(rubric.name, rubric, rubric_digest(rubric))
     tried = contenders([named], baseline=True)
-    known = identity(options) | {"judge": judge.name, "dataset": dataset.name, "rubric": named.digest}
+    known = identity(options) | {"judge": chosen.name, "dataset": dataset.name, "rubric": named.digest}
     known.pop("min_accuracy")
-    with open_run("rubric verify", known, options.out, force=options.force) as run:
+    with (
+        open_run("rubric verify", known, options.out, force=options.force) as run,
+        chosen.at_work(run) as bench,
+    ):
         report, evaluation = run_sync(
             measure(
-                JudgeSession(judge, run.journal, concurrency=options.concurrency),
+                bench,
                 dataset,
                 tried,
                 options,

@@ -16,8 +16,15 @@ from dataclasses import dataclass
 from arrkit.concurrency import run_bounded
 from arrkit.data.pairs import ImageUnreadable, Label, PreferencePair
 from arrkit.errors import InputError
-from arrkit.judge.orders import Orders
-from arrkit.judge.protocol import Order, Verdict, compare_request
+from arrkit.judge.choices import Orders
+from arrkit.judge.protocol import (
+    Order,
+    Outcome,
+    Verdict,
+    ZeroShotRequest,
+    compare_request,
+    draft_dimensions,
+)
 from arrkit.judge.session import JudgeSession
 from arrkit.judge.tally import PairedTally, Tally, chosen
 from arrkit.rubric.model import SHORT_DIGEST, Dimension
@@ -31,22 +38,28 @@ MAX_GROUPS = 100
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """What a judge is tried under: a rubric's dimensions, or none at all (an empty digest)."""
+    """What a judge is tried under: a rubric's dimensions, or none at all (an empty digest).
+
+    With ``zero_shot`` the judge writes so many criteria for each prompt itself, before it sees an image.
+    """
 
     name: str
     dimensions: tuple[Dimension, ...] = ()
     digest: str = ""
+    zero_shot: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What a judge said of one pair under one contender: with A shown first, and with B shown first.
 
-    None stands for an order in which the pair was not shown.
+    None stands for an order in which the pair was not shown. ``dimensions`` are the criteria that it was
+    judged under.
     """
 
     ab: Verdict | None = None
     ba: Verdict | None = None
+    dimensions: tuple[Dimension, ...] = ()
 
     @property
     def shown(self) -> tuple[tuple[Order, Verdict], ...]:
@@ -166,31 +179,40 @@ async def judge_pairs(
     next_digest = 0
     first_trouble = sys.maxsize
 
+    async def judge_under(pair: PreferencePair, contender: Contender, shown: Sequence[Order]) -> Judged:
+        dimensions = contender.dimensions
+        if contender.zero_shot:
+            request = ZeroShotRequest(pair.task, pair.prompt, contender.zero_shot)
+            written = await session.zero_shot(request, pair=pair.id)
+            if written.outcome is not Outcome.OK:
+                lost = Verdict(Outcome.FAILED, detail=f"no criteria: {written.outcome}: {written.detail}")
+                return Judged(lost if Order.AB in shown else None, lost if Order.BA in shown else None)
+            dimensions = draft_dimensions(contender.name, written.drafts)
+        verdicts = await asyncio.gather(
+            *(
+                session.compare(
+                    compare_request(pair, order, dimensions),
+                    pair=pair.id,
+                    order=order,
+                    rubric=contender.name,
+                    label=pair.label,
+                )
+                for order in shown
+            )
+        )
+        by_order = dict(zip(shown, verdicts, strict=True))
+        return Judged(by_order.get(Order.AB), by_order.get(Order.BA), dimensions)
+
     async def judge_one(pair: PreferencePair) -> Case | None:
         shown = presentations(pair, orders, seed)
         try:
-            verdicts = await asyncio.gather(
-                *(
-                    session.compare(
-                        compare_request(pair, order, contender.dimensions),
-                        pair=pair.id,
-                        order=order,
-                        rubric=contender.name,
-                        label=pair.label,
-                    )
-                    for contender in contenders
-                    for order in shown
-                )
-            )
+            judged = await asyncio.gather(*(judge_under(pair, each, shown) for each in contenders))
         except ImageUnreadable as error:
             if strict:
                 raise InputError(f"{pair.origin or pair.id}: {error}") from error
             evaluation.skipped.append(Skipped(pair.origin or pair.id, str(error)))
             return None
-        by_order = [
-            dict(zip(shown, verdicts[i * len(shown) :], strict=False)) for i in range(len(contenders))
-        ]
-        return Case(pair, tuple(Judged(each.get(Order.AB), each.get(Order.BA)) for each in by_order))
+        return Case(pair, tuple(judged))
 
     def count(index: int, case: Case) -> None:
         nonlocal first_trouble

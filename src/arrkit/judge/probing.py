@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from arrkit.judge.answers.read import ANSWERS, SIDES
 from arrkit.judge.asking import Ended, Inquiry, together, word_sampling
+from arrkit.judge.choices import Scoring
 from arrkit.judge.prompts.parts import Form, Shown
 from arrkit.judge.prompts.verdicts import (
     OVERALL,
@@ -31,7 +32,7 @@ from arrkit.judge.protocol import (
     Side,
     Verdict,
 )
-from arrkit.judge.scoring import Scoring, likeliest
+from arrkit.judge.scoring import likeliest
 from arrkit.rubric.model import Criterion
 
 NAMES = {"A": "first", "B": "second"}

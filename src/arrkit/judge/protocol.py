@@ -18,13 +18,14 @@ the same becomes ``failed`` in :class:`~arrkit.judge.session.JudgeSession`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from arrkit.canonical import Json, digest
 from arrkit.data.pairs import Picture, PreferencePair, Task
-from arrkit.rubric.model import Dimension
+from arrkit.rubric.model import Criterion, Dimension, slug
 
 
 class Outcome(StrEnum):
@@ -456,6 +457,15 @@ def compare_request(pair: PreferencePair, order: Order, dimensions: tuple[Dimens
     """The request that shows ``pair`` in ``order``. The label does not enter it."""
     first, second = (pair.a, pair.b) if order is Order.AB else (pair.b, pair.a)
     return CompareRequest(pair.task, pair.prompt, first, second, pair.source, dimensions)
+
+
+def draft_dimensions(name: str, drafts: Sequence[Draft]) -> tuple[Dimension, ...]:
+    """Drafts as one dimension to judge under; their ids are ``c1``, ``c2`` and so on."""
+    criteria = tuple(
+        Criterion(f"c{i}", draft.statement, guidance=draft.guidance)
+        for i, draft in enumerate(drafts, start=1)
+    )
+    return (Dimension(slug(name), name, criteria),)
 
 
 def criteria_content(dimensions: tuple[Dimension, ...]) -> Json:

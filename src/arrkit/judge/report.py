@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from arrkit.judge.calls.totals import CallTotals
+from arrkit.judge.choices import Orders
 from arrkit.judge.evaluate import Contender, Evaluation, Skipped
-from arrkit.judge.orders import Orders
 from arrkit.judge.protocol import Outcome
 from arrkit.judge.tally import JudgeStats, PairedStats
 from arrkit.rubric.model import DatasetRef
@@ -34,6 +35,9 @@ class JudgeReport:
     ``asked`` judgments were paid for in this start, ``replayed`` came from the run's journal. ``seen`` counts
     the pairs that shaped one of the rubrics: on these its accuracy is not held out. ``trouble`` is the first
     reason why a judgment decided nothing, empty where each decided.
+
+    Of a hosted judge, ``scoring`` counts the answers by the way in which they were asked for, ``low_mass``
+    those whose probabilities are not to be relied on, and ``calls`` says what this start sent and spent.
     """
 
     judge: str
@@ -48,6 +52,10 @@ class JudgeReport:
     asked: int = 0
     replayed: int = 0
     run: str = ""
+    scoring: Mapping[str, int] = field(default_factory=dict)
+    low_mass: int = 0
+    calls: CallTotals | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def make_rows(

@@ -12,19 +12,10 @@ generate   a verdict in JSON, reasoning first    findings, reasons            on
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 from arrkit.errors import InputError
+from arrkit.judge.choices import Scoring
 from arrkit.judge.transport import ModelProfile, Reply
-
-
-class Scoring(StrEnum):
-    """How a judgment is asked for; ``auto`` takes the first of the three that the model can do."""
-
-    AUTO = "auto"
-    DECISION = "decision"
-    LOGPROB = "logprob"
-    GENERATE = "generate"
 
 
 def resolve(scoring: Scoring, profile: ModelProfile, name: str) -> Scoring:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from arrkit.canonical import Json
 from arrkit.data.pairs import ImageUnreadable
-from arrkit.errors import ArrkitError
+from arrkit.errors import ArrkitError, InputError
 from arrkit.judge.protocol import (
     CompareRequest,
     Judge,
@@ -26,13 +26,17 @@ from arrkit.judge.protocol import (
     Structure,
     StructureRequest,
     Verdict,
+    ZeroShotJudge,
+    ZeroShotRequest,
     request_key,
 )
 from arrkit.runs.journal import Journal
 from arrkit.serial import from_json, to_json
 
 R = TypeVar("R", Verdict, Scores, Proposal, Structure)
-Q = TypeVar("Q", CompareRequest, ScoreRequest, ProposeRequest, RefineRequest, StructureRequest)
+Q = TypeVar(
+    "Q", CompareRequest, ScoreRequest, ProposeRequest, RefineRequest, StructureRequest, ZeroShotRequest
+)
 
 RETRY_SECONDS = 0.1
 """The wait before the first retry of a failed call; it doubles each time."""
@@ -53,7 +57,8 @@ class JudgeSession:
         concurrency: how many requests may be under way at once.
         retries: how often a call that ended as ``failed`` is asked again before that is its answer.
 
-    ``asked`` counts calls of the judge, ``replayed`` those that were spared; ``outcomes`` the ends of both.
+    ``asked`` counts calls of the judge, ``replayed`` those that were spared; ``outcomes`` the ends of both,
+    ``scorings`` the ways in which a hosted judge was asked, ``low_mass`` its answers not to be relied on.
     """
 
     def __init__(
@@ -63,6 +68,8 @@ class JudgeSession:
         self.asked = 0
         self.replayed = 0
         self.outcomes: Counter[Outcome] = Counter()
+        self.scorings: Counter[str] = Counter()
+        self.low_mass = 0
         self._journal = journal
         self._recent: dict[str, asyncio.Future[Verdict | Scores | Proposal | Structure]] = {}
         self._slots = asyncio.Semaphore(concurrency)
@@ -79,6 +86,15 @@ class JudgeSession:
     async def propose(self, request: ProposeRequest, **about: Json) -> Proposal:
         """Criteria that explain a preference."""
         return await self._answer("propose", self.judge.propose, request, Proposal, about)
+
+    async def zero_shot(self, request: ZeroShotRequest, **about: Json) -> Proposal:
+        """Criteria for a prompt before its images are seen. ``InputError`` for a judge that writes none."""
+        if not isinstance(self.judge, ZeroShotJudge):
+            raise InputError(
+                f"{self.judge.name} writes no criteria from a prompt alone",
+                hint="Leave out --rubric zero-shot, or choose another judge.",
+            )
+        return await self._answer("zero_shot", self.judge.zero_shot, request, Proposal, about)
 
     async def refine(self, request: RefineRequest, **about: Json) -> Proposal:
         """Better criteria, after these failed."""
@@ -104,14 +120,20 @@ class JudgeSession:
             kept = twin
         if kept is not None:
             self.replayed += 1
-            self.outcomes[kept.outcome] += 1
+            self._count(kept)
             return kept
         response = await self._share(key, ask, request, kind)
         self.asked += 1
-        self.outcomes[response.outcome] += 1
+        self._count(response)
         if self._journal is not None:
             self._journal.append({"key": key, "op": operation, **about, "response": to_json(response)})
         return response
+
+    def _count(self, response: Verdict | Scores | Proposal | Structure) -> None:
+        self.outcomes[response.outcome] += 1
+        if response.basis.scoring:
+            self.scorings[response.basis.scoring] += 1
+            self.low_mass += response.basis.low_mass
 
     async def _share(self, key: str, ask: Callable[[Q], Awaitable[R]], request: Q, kind: type[R]) -> R:
         """Ask, and let whoever has the same question meanwhile or soon after have this answer."""

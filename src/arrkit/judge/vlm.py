@@ -24,6 +24,7 @@ from arrkit.judge.answers.read import (
 )
 from arrkit.judge.asking import Ended, Inquiry, sampling_for, together
 from arrkit.judge.calling import Calls
+from arrkit.judge.choices import Scoring
 from arrkit.judge.pooling import Dimensions, structure_pool
 from arrkit.judge.probing import decide_pair, decide_scores, probe_pair, probe_scores
 from arrkit.judge.prompts.criteria import (
@@ -52,7 +53,7 @@ from arrkit.judge.protocol import (
     Verdict,
     ZeroShotRequest,
 )
-from arrkit.judge.scoring import Scoring, resolve
+from arrkit.judge.scoring import resolve
 from arrkit.judge.transport import ImagePart, ModelProfile
 from arrkit.rubric.model import Dimension
 

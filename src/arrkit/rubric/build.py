@@ -29,6 +29,7 @@ from arrkit.judge.protocol import (
     StructureRequest,
     Verdict,
     compare_request,
+    draft_dimensions,
 )
 from arrkit.judge.session import JudgeSession
 from arrkit.judge.tally import chosen
@@ -218,19 +219,10 @@ def propose_request(pair: PreferencePair, recipe: Recipe) -> ProposeRequest:
     return ProposeRequest(pair.task, pair.prompt, first, second, preferred, recipe.criteria, pair.source)
 
 
-def candidate(drafts: Sequence[Draft]) -> tuple[Dimension, ...]:
-    """Drafts as a rubric to judge under, each with an id of its place."""
-    criteria = tuple(
-        Criterion(f"c{i}", draft.statement, guidance=draft.guidance)
-        for i, draft in enumerate(drafts, start=1)
-    )
-    return (Dimension("candidate", "Candidate criteria", criteria),)
-
-
 async def _verify(
     verifier: JudgeSession, pair: PreferencePair, drafts: tuple[Draft, ...], recipe: Recipe
 ) -> Revision:
-    dimensions = candidate(drafts)
+    dimensions = draft_dimensions("Candidate criteria", drafts)
     verdicts = []
     for order in recipe.orders:
         verdict = await verifier.compare(compare_request(pair, order, dimensions), pair=pair.id, order=order)

@@ -1,4 +1,4 @@
-"""In which presentations pairs are shown: a word that options need, apart so that ``--help`` stays fast."""
+"""What a user may choose about judging. Options name these, so the module stays light for ``--help``."""
 
 from __future__ import annotations
 
@@ -16,3 +16,12 @@ class Orders(StrEnum):
     REVERSE = "reverse"
     BOTH = "both"
     RANDOM = "random"
+
+
+class Scoring(StrEnum):
+    """How a judgment is asked for; ``auto`` takes the first of the three that the model can do."""
+
+    AUTO = "auto"
+    DECISION = "decision"
+    LOGPROB = "logprob"
+    GENERATE = "generate"

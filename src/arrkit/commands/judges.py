@@ -1,0 +1,131 @@
+"""From a judge's spec to a judge that can be asked; a hosted one with cache, limits and budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from arrkit.backends.listing import Group, Status, list_plugins
+from arrkit.backends.registry import make_judge
+from arrkit.commands.options import JudgingOptions
+from arrkit.errors import InputError
+from arrkit.judge.calling import Calls
+from arrkit.judge.calls.batcher import Batcher
+from arrkit.judge.calls.cache import AnswerCache, opened_cache
+from arrkit.judge.calls.caller import Caller
+from arrkit.judge.calls.dry import DryCaller, Forecast
+from arrkit.judge.calls.totals import CallTotals
+from arrkit.judge.protocol import Judge
+from arrkit.judge.session import JudgeSession
+from arrkit.judge.transport import Transport
+from arrkit.judge.vlm import VLMJudge
+from arrkit.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+BATCH_WIDTH = 2000
+"""How many requests wait for their batch at once: with fewer, a batch would hold only as many."""
+
+
+@dataclass(slots=True)
+class Bench:
+    """A judge at work: the session to ask it through, and what its calls came to.
+
+    ``totals`` is None for a judge that sends nothing; ``remarks`` is what a person should hear at the end.
+    """
+
+    session: JudgeSession
+    window: int
+    totals: CallTotals | None
+    remarks: list[str]
+
+
+class ChosenJudge:
+    """A judge that was named, not yet asked. ``name`` decides which run its answers belong to."""
+
+    def __init__(self, made: Judge | Transport, options: JudgingOptions) -> None:
+        self._options = options
+        self._judge: Judge | None = None
+        self._transport: Transport | None = None
+        if hasattr(made, "compare"):
+            self._judge = cast(Judge, made)
+            self.name = made.name
+        else:
+            self._transport = cast(Transport, made)
+            self.name = self._on(DryCaller(self._transport)).name
+
+    @contextmanager
+    def at_work(self, run: RunFolder | None = None) -> Iterator[Bench]:
+        """The judge, asked through the journal of ``run``. Whoever gets the session closes its judge."""
+        options, made = self._options, self._transport
+        journal = None if run is None else run.journal
+        if self._judge is not None:
+            session = JudgeSession(self._judge, journal, concurrency=options.concurrency)
+            yield Bench(session, max(2, options.concurrency), None, [])
+            return
+        assert made is not None
+        width = BATCH_WIDTH if options.batch else options.concurrency
+        with _cache(options) as cache:
+            caller = Caller(
+                Batcher(made, run.path / "batches.jsonl") if options.batch and run is not None else made,
+                cache=cache,
+                concurrency=width,
+                rpm=options.rpm,
+                tpm=options.tpm,
+                max_cost=options.max_cost,
+                wide=options.batch,
+                seed=options.seed,
+            )
+            # The caller has the one retry loop: a second one on top would multiply the attempts.
+            session = JudgeSession(self._on(caller), journal, concurrency=width, retries=0)
+            bench = Bench(session, max(2, width), caller.totals, [])
+            yield bench
+            bench.remarks += [] if cache is None else cache.remarks
+
+    @contextmanager
+    def on_paper(self) -> Iterator[tuple[JudgeSession, Forecast]]:
+        """The judge with nothing sent: every call is counted, and fails unless the cache has its answer."""
+        if self._transport is None:
+            raise InputError(
+                f"{self.name} sends nothing, so there is nothing to foresee", hint="Leave out --dry-run."
+            )
+        with _cache(self._options) as cache:
+            caller = DryCaller(self._transport, cache=cache)
+            yield JudgeSession(self._on(caller), concurrency=64, retries=0), caller.forecast
+
+    def _on(self, calls: Calls) -> VLMJudge:
+        return VLMJudge(
+            calls,
+            scoring=self._options.scoring,
+            language=self._options.language,
+            image_size=self._options.image_size,
+        )
+
+
+def choose_judge(spec: str, options: JudgingOptions) -> ChosenJudge:
+    """The judge of a spec.
+
+    Raises:
+        InputError: the spec cannot be used; for an empty one the message names the judges that are ready.
+    """
+    if spec:
+        return ChosenJudge(make_judge(spec), options)
+    ready = [
+        each.name for each in list_plugins() if each.group is Group.JUDGES and each.status is Status.READY
+    ]
+    raise InputError(
+        "no judge is named",
+        hint=f"Pass --judge, or set ARRKIT_JUDGE or judge in arrkit.toml. Ready here: {', '.join(ready)}.",
+    )
+
+
+def _cache(options: JudgingOptions) -> AbstractContextManager[AnswerCache | None]:
+    return _nothing() if options.no_cache else opened_cache(options.cache)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield None
