@@ -24,10 +24,12 @@ from arrkit.judge.protocol import (
     Side,
     StructureRequest,
     Verdict,
+    ZeroShotRequest,
     compare_request,
 )
 from arrkit.rubric.model import Criterion, Dimension
 from arrkit.shapes.checks import Check
+from arrkit.shapes.criteria import read_statement
 from arrkit.shapes.dataset import ShapesDataset
 from arrkit.shapes.judge import ShapesJudge, make_judge
 from arrkit.shapes.wording import general
@@ -361,3 +363,19 @@ def test_structure_keeps_every_draft_once_in_at_most_so_many_dimensions(most: in
 
 def test_the_name_is_the_canonical_spec() -> None:
     assert judge("shapes?seed=1&noise=0.3", noise=0.3, seed=1).name == "shapes?noise=0.3&seed=1"
+
+
+@pytest.mark.parametrize(
+    ("task", "prompt", "known"),
+    [
+        (Task.T2I, "a red circle to the left of a blue square on a mint background", True),
+        (Task.EDIT, "remove the red circle", True),
+        (Task.T2I, "a castle at dawn", False),
+    ],
+)
+def test_criteria_for_a_prompt_alone_are_ones_that_it_understands(task, prompt, known):
+    judge = make_judge(Spec("shapes"))
+    proposal = asyncio.run(judge.zero_shot(ZeroShotRequest(task, prompt, 4)))
+    assert proposal.outcome is (Outcome.OK if known else Outcome.ABSTAIN)
+    assert len(proposal.drafts) == (4 if known else 0)
+    assert all(read_statement(draft.statement, task) for draft in proposal.drafts)

@@ -31,8 +31,8 @@ def eval_(options: EvalOptions, as_json: bool) -> None:
     from arrkit.commands.evaluate import evaluate_judge
 
     if options.dry_run:
-        return _foresee(options, as_json)
-
+        _foresee(options, as_json)
+        return
     with watching() as watch:
         report = evaluate_judge(options, watch=watch)
     _draw(report, as_json, bias=False)
@@ -55,8 +55,8 @@ def bias(options: BiasOptions, as_json: bool) -> None:
     from arrkit.commands.evaluate import measure_bias
 
     if options.dry_run:
-        return _foresee(options, as_json)
-
+        _foresee(options, as_json)
+        return
     with watching() as watch:
         report = measure_bias(options, watch=watch)
     _draw(report, as_json, bias=True)

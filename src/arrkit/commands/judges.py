@@ -54,8 +54,8 @@ class ChosenJudge:
             self._judge = cast(Judge, made)
             self.name = made.name
         else:
-            self._transport = cast(Transport, made)
-            self.name = self._on(DryCaller(self._transport)).name
+            self._transport = made
+            self.name = self._on(DryCaller(made)).name
 
     @contextmanager
     def at_work(self, run: RunFolder | None = None) -> Iterator[Bench]:

@@ -39,13 +39,14 @@ from arrkit.judge.protocol import (
     Structure,
     StructureRequest,
     Verdict,
+    ZeroShotRequest,
 )
 from arrkit.rubric.model import Criterion
 from arrkit.shapes.assess import Assessment, assess
 from arrkit.shapes.checks import Check
 from arrkit.shapes.criteria import read_statement
 from arrkit.shapes.look import Look, look_at
-from arrkit.shapes.propose import Contrast, first_drafts, revised_drafts
+from arrkit.shapes.propose import Contrast, first_drafts, revised_drafts, unseen_drafts
 from arrkit.shapes.structure import structure_drafts
 
 DEAD_ZONE = 0.02
@@ -143,6 +144,15 @@ class ShapesJudge:
     async def propose(self, request: ProposeRequest) -> Proposal:
         """Criteria for a known preference, worded by what tells the images apart."""
         return await self._draft(request, request, None)
+
+    async def zero_shot(self, request: ZeroShotRequest) -> Proposal:
+        """What images for a prompt should be judged by, before any is seen."""
+        if await self._begin(request) is None:
+            return Proposal(Outcome.FAILED, detail=_FAILED)
+        drafts = unseen_drafts(request.task, request.prompt, request.count)
+        if not drafts:
+            return Proposal(Outcome.ABSTAIN, detail="the prompt is not of the shapes world")
+        return Proposal(Outcome.OK, drafts)
 
     async def refine(self, request: RefineRequest) -> Proposal:
         """Better criteria: without those that misled, with checks not yet used."""

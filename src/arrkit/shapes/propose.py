@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from arrkit.data.pairs import Task
 from arrkit.judge.protocol import Draft
-from arrkit.shapes.assess import Assessment
+from arrkit.shapes.assess import Assessment, read_instruction, read_prompt
 from arrkit.shapes.checks import LOOKS, Check
 from arrkit.shapes.criteria import read_statement
-from arrkit.shapes.wording import about, variants
+from arrkit.shapes.wording import about, general, variants
 
 EYE_FIRST = 0.45
 """The share of pairs in which the first proposal is about general looks alone."""
@@ -137,3 +137,24 @@ def _blamed(critique: str) -> frozenset[str]:
         if not re.match(r"\s*supports\b", line):
             blamed.update(re.findall(r'"([^"]+)"', line))
     return frozenset(blamed)
+
+
+def unseen_drafts(task: Task, prompt: str, count: int) -> tuple[Draft, ...]:
+    """What images for a prompt should be judged by, unseen; nothing where it is not understood."""
+    if task is Task.EDIT:
+        edit = read_instruction(prompt)
+        checks = (Check.EXECUTED, Check.PRESERVED, Check.BACKGROUND_KEPT, Check.CLEAN, Check.WHOLE)
+        return () if edit is None else tuple(Draft(f"{general(check, task)}.") for check in checks[:count])
+    asked = read_prompt(prompt)
+    if asked is None:
+        return ()
+    wanted = {
+        Check.COUNT: True,
+        Check.BINDING: any(phrase.colour for phrase in asked.subject.phrases),
+        Check.RELATION: asked.subject.side is not None,
+        Check.BACKGROUND: asked.background is not None,
+        Check.EXTRA: True,
+        Check.CLEAN: True,
+        Check.WHOLE: True,
+    }
+    return tuple(Draft(f"{general(check, task)}.") for check, needed in wanted.items() if needed)[:count]
