@@ -291,7 +291,7 @@ class VLMJudge:
     async def _encoded(self, picture: Picture, profile: ModelProfile) -> ImagePart:
         encoded = await encode(picture, self._image_size)
         check_size(encoded, profile.max_image_bytes, picture.name)
-        return ImagePart(encoded.data, encoded.mime, encoded.width, encoded.height)
+        return ImagePart(encoded.data, encoded.mime, encoded.width, encoded.height, encoded.digest)
 
 
 def _form(profile: ModelProfile) -> Form:
