@@ -18,7 +18,6 @@ from arrkit.serial import to_json
 if TYPE_CHECKING:
     from arrkit.commands.compare import Comparison
     from arrkit.judge.calls.dry import Forecast
-    from arrkit.judge.calls.totals import CallTotals, Measured
     from arrkit.judge.protocol import Finding, Order
     from arrkit.judge.report import JudgeReport
     from arrkit.rubric.diff import RubricDiff
@@ -154,32 +153,13 @@ def coverage_line(report: JudgeReport) -> str:
     return f"coverage {decided}/{expected} judgments ({told})"
 
 
-def spent(calls: CallTotals) -> str:
-    """What a hosted judge's calls came to: requests, tokens, money; what is not known is said to be so."""
-
-    def tokens(measured: Measured) -> str:
-        missing = f" and an unknown number in {measured.unknown} requests" if measured.unknown else ""
-        return f"{measured.tokens:,}{missing}"
-
-    parts = [
-        f"{calls.requests} requests ({calls.cached} more answered from the cache, {calls.retries} retries)",
-        f"input tokens {tokens(calls.fresh)}, cached by the endpoint {tokens(calls.cached_input)}",
-        f"output tokens {tokens(calls.output)}",
-    ]
-    if calls.cost is not None:
-        parts.append(f"cost ${calls.cost:.4f}")
-    else:
-        known = f", at least ${calls.known_cost:.4f}" if calls.known_cost else ""
-        parts.append(f"cost unknown{known}: no price is listed")
-    if calls.doubtful:
-        parts.append(f"{calls.doubtful} requests without an answer may have been billed")
-    return "; ".join(parts)
-
-
-def forecast(out: Console, judge: str, foreseen: Forecast) -> None:
-    """Draw what a run would send and cost."""
+def forecast(out: Console, judge: str, foreseen: Forecast, *, as_json: bool) -> None:
+    """Draw what a run would send and cost, or print it as JSON."""
     from arrkit.judge.calls.dry import BASIS
 
+    if as_json:
+        print_json(foreseen)
+        return
     out.print(f"{judge}: nothing was sent", markup=False)
     out.print(f"requests       {foreseen.requests} ({foreseen.cached} more are in the cache)")
     out.print(f"input tokens   about {foreseen.input_tokens:,}")
@@ -203,15 +183,6 @@ def remarks(report: JudgeReport) -> None:
         err.print(f"skipped {skipped.origin}: {skipped.reason}", markup=False)
     if len(report.skipped) > 10:
         err.print(f"... and {len(report.skipped) - 10} more skipped pairs, all in {report.run}/report.json")
-    if report.scoring:
-        err.print("asked by: " + ", ".join(f"{way} ({count})" for way, count in report.scoring.items()))
-    if report.low_mass:
-        err.print(
-            f"{report.low_mass} answers are not to be relied on: the model gave little probability to the "
-            "words it was asked for"
-        )
-    if report.calls is not None:
-        err.print(spent(report.calls), markup=False)
     for remark in report.remarks:
         err.print(remark, markup=False)
     if report.replayed:

@@ -97,11 +97,7 @@ def _foresee(options: EvalOptions | BiasOptions, as_json: bool) -> None:
     from arrkit.cli import draw
     from arrkit.commands.evaluate import forecast_judge
 
-    foreseen = forecast_judge(options)
-    if as_json:
-        draw.print_json(foreseen)
-    else:
-        draw.forecast(draw.console(), options.judge, foreseen)
+    draw.forecast(draw.console(), options.judge, forecast_judge(options), as_json=as_json)
 
 
 def _draw(report: JudgeReport, as_json: bool, *, bias: bool) -> None:

@@ -38,7 +38,11 @@ def build(options: BuildOptions, as_json: bool) -> None:
     """
     from arrkit.cli import draw
     from arrkit.cli.progress import watching
-    from arrkit.commands.build import build_rubric
+    from arrkit.commands.build import build_rubric, forecast_build
+
+    if options.dry_run:
+        draw.forecast(draw.console(), options.judge, forecast_build(options), as_json=as_json)
+        return
 
     with watching() as watch:
         report = build_rubric(options, watch=watch)

@@ -16,22 +16,26 @@ from arrkit.commands.judges import Bench
 from arrkit.commands.options import BuildOptions, VerifyOrders
 from arrkit.commands.pages import build_page
 from arrkit.commands.runs import open_run
-from arrkit.concurrency import run_sync
+from arrkit.concurrency import run_bounded, run_sync
 from arrkit.data.pairs import ImageUnreadable, Label, PairDataset, PreferencePair, Task
 from arrkit.errors import InputError
+from arrkit.judge.calls.dry import Forecast
 from arrkit.judge.choices import Orders
-from arrkit.judge.evaluate import Evaluation
-from arrkit.judge.protocol import Judge, Order
+from arrkit.judge.evaluate import Contender, Evaluation, judge_pairs
+from arrkit.judge.protocol import Draft, Judge, Order, StructureRequest, compare_request, draft_dimensions
 from arrkit.judge.report import JudgeReport
+from arrkit.judge.session import JudgeSession
 from arrkit.judge.tally import TIE_CREDIT
 from arrkit.options import identity
 from arrkit.progress import Progress, Watch, unwatched
-from arrkit.rubric.build import LearnedRubric, Recipe, learn_rubric
+from arrkit.rubric.build import LearnedRubric, Recipe, learn_rubric, propose_request
 from arrkit.rubric.files import rubric_digest, write_rubric
 from arrkit.rubric.model import DatasetRef, Metrics, Provenance, Rubric, slug
 from arrkit.runs.folder import RunFolder, run_path
 from arrkit.runs.page import write_page
 from arrkit.serial import to_json
+
+_TYPICAL_STATEMENT = "A statement about what is seen in the image, of the length that criteria usually have"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,7 @@ def build_rubric(
     """
     chosen = open_judge(options, ready=judge)
     dataset = pairs if pairs is not None else open_dataset(options, task=options.task, split="train")
-    task = options.task or dataset.task
-    if task is None:
-        raise InputError(
-            f"{dataset.name} holds pairs of more than one task",
-            hint="Choose one with --task t2i or --task edit.",
-        )
+    task = _task(options, dataset)
     out = options.out or Path(f"rubric-{task}.json")
     known = identity(options) | {"judge": chosen.name, "dataset": dataset.name, "task": str(task)}
     _refuse_other(out, run_path("rubric build", known), force=options.force)
@@ -99,6 +98,46 @@ def build_rubric(
                 hint="A tie gives nothing to explain; give pairs with a preferred image.",
             )
         return run_sync(_build(options, bench, dataset, task, split, out, run, watch))
+
+
+def forecast_build(options: BuildOptions) -> Forecast:
+    """What :func:`build_rubric` would send and cost if every first proposal passed. Nothing is sent.
+
+    Each refinement, at most ``max_refine`` for a pair, sends up to three more requests.
+
+    Raises:
+        InputError: something that the options name cannot be used, or the judge sends nothing anyway.
+    """
+    chosen = open_judge(options)
+    dataset = open_dataset(options, task=options.task, split="train")
+    task = _task(options, dataset)
+    split = split_pairs(dataset, task, holdout=options.holdout, seed=options.seed)
+    recipe = _recipe(options)
+    imagined = tuple(Draft(f"{_TYPICAL_STATEMENT} {i}.") for i in range(options.criteria))
+    dimensions = draft_dimensions("Imagined criteria", imagined)
+
+    async def ask(session: JudgeSession, pair: PreferencePair) -> None:
+        try:
+            await session.propose(propose_request(pair, recipe))
+            for order in recipe.orders:
+                await session.compare(compare_request(pair, order, dimensions))
+        except ImageUnreadable:
+            pass  # the build itself will count it
+        finally:
+            pair.release()
+
+    async def count(session: JudgeSession) -> None:
+        try:
+            await run_bounded((ask(session, pair) for pair in split.build), 16)
+            await session.structure(StructureRequest(task, imagined * len(split.build), options.dimensions))
+            tried = [Contender("none"), Contender("imagined", dimensions)]
+            await judge_pairs(session, split.held_out, tried, orders=Orders.BOTH, seed=options.seed)
+        finally:
+            await session.judge.aclose()
+
+    with chosen.on_paper() as (session, forecast):
+        run_sync(count(session))
+        return forecast
 
 
 async def _build(
@@ -122,13 +161,7 @@ async def _build(
         session,
         split.build,
         task,
-        Recipe(
-            criteria=options.criteria,
-            orders=tuple(Order) if options.verify_orders is VerifyOrders.BOTH else (Order.AB,),
-            max_refine=options.max_refine,
-            dimensions=options.dimensions,
-            seed=options.seed,
-        ),
+        _recipe(options),
         window=bench.window,
         strict=options.strict,
         on_pair=tell,
@@ -207,6 +240,26 @@ def split_pairs(pairs: Iterable[PreferencePair], task: Task, *, holdout: float, 
         (held if len(held) < wanted else build).extend(prompts[prompt])
     decided = tuple(pair for pair in build if pair.label is not Label.TIE)
     return Split(decided, tuple(held), len(build) - len(decided))
+
+
+def _task(options: BuildOptions, dataset: PairDataset) -> Task:
+    task = options.task or dataset.task
+    if task is None:
+        raise InputError(
+            f"{dataset.name} holds pairs of more than one task",
+            hint="Choose one with --task t2i or --task edit.",
+        )
+    return task
+
+
+def _recipe(options: BuildOptions) -> Recipe:
+    return Recipe(
+        criteria=options.criteria,
+        orders=tuple(Order) if options.verify_orders is VerifyOrders.BOTH else (Order.AB,),
+        max_refine=options.max_refine,
+        dimensions=options.dimensions,
+        seed=options.seed,
+    )
 
 
 def _name(options: BuildOptions, dataset: PairDataset) -> str:

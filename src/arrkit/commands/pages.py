@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from arrkit import __version__
 from arrkit.commands.inputs import NamedRubric
 from arrkit.data.pairs import ImageUnreadable, Label, Picture, PreferencePair
+from arrkit.judge.calls.totals import spent
 from arrkit.judge.evaluate import NO_VALUE, Case, Contender, Evaluation
 from arrkit.judge.protocol import Answer, Finding, Order, Verdict
 from arrkit.judge.report import JudgeReport, Row, bias_verdict, undecided
@@ -204,6 +205,16 @@ def notes(report: JudgeReport) -> tuple[str, ...]:
             f"{len(report.skipped)} pairs were skipped, since an image could not be read; "
             f"the first: {first.origin}: {first.reason}"
         )
+    if report.scoring:
+        ways = ", ".join(f"{way} ({count})" for way, count in report.scoring.items())
+        said.append(f"The judge was asked by {ways}.")
+    if report.low_mass:
+        said.append(
+            f"{report.low_mass} answers are not to be relied on: the model gave little probability to the words "
+            "that it was asked for."
+        )
+    if report.calls is not None:
+        said.append(f"This start: {spent(report.calls)}")
     return tuple(said)
 
 

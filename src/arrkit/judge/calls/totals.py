@@ -81,3 +81,25 @@ class CallTotals:
             self.doubtful_cost = None
         else:
             self.doubtful_cost += most
+
+
+def spent(totals: CallTotals) -> str:
+    """Requests, tokens and money in a sentence for people; what is not known is said to be so."""
+
+    def tokens(measured: Measured) -> str:
+        missing = f" and an unknown number in {measured.unknown} requests" if measured.unknown else ""
+        return f"{measured.tokens:,}{missing}"
+
+    parts = [
+        f"{totals.requests} requests ({totals.cached} more answered from the cache, {totals.retries} retries)",
+        f"fresh input tokens {tokens(totals.fresh)}, cached ones {tokens(totals.cached_input)}",
+        f"output tokens {tokens(totals.output)}",
+    ]
+    if totals.cost is not None:
+        parts.append(f"cost ${totals.cost:.4f}")
+    else:
+        least = f", at least ${totals.known_cost:.4f}" if totals.known_cost else ""
+        parts.append(f"cost unknown{least}, since no price is listed")
+    if totals.doubtful:
+        parts.append(f"{totals.doubtful} requests without an answer may have been billed")
+    return "; ".join(parts) + "."
