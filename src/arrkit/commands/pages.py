@@ -210,8 +210,8 @@ def notes(report: JudgeReport) -> tuple[str, ...]:
         said.append(f"The judge was asked by {ways}.")
     if report.low_mass:
         said.append(
-            f"{report.low_mass} answers are not to be relied on: the model gave little probability to the words "
-            "that it was asked for."
+            f"{report.low_mass} answers are not to be relied on: the model gave little probability to "
+            "the words that it was asked for."
         )
     if report.calls is not None:
         said.append(f"This start: {spent(report.calls)}")

@@ -91,7 +91,7 @@ def spent(totals: CallTotals) -> str:
         return f"{measured.tokens:,}{missing}"
 
     parts = [
-        f"{totals.requests} requests ({totals.cached} more answered from the cache, {totals.retries} retries)",
+        f"{totals.requests} requests ({totals.cached} more from the cache, {totals.retries} retries)",
         f"fresh input tokens {tokens(totals.fresh)}, cached ones {tokens(totals.cached_input)}",
         f"output tokens {tokens(totals.output)}",
     ]
