@@ -131,6 +131,9 @@ class FakeTransport:
     async def profile(self) -> ModelProfile:
         return ModelProfile(batch=True)
 
+    def expected(self) -> ModelProfile:
+        return ModelProfile(batch=True)
+
     async def generate(self, request: GenerateRequest) -> Reply:
         return await self._answer(request)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from arrkit.backends.judges.probe import probe
-from arrkit.backends.judges.profiles import completed, look_up, recall, remember
+from arrkit.backends.judges.profiles import completed, hoped, look_up, recall, remember
 from arrkit.backends.judges.wire import Wire
 from arrkit.backends.spec import Spec
 from arrkit.errors import InputError, Problem
@@ -141,8 +141,7 @@ class CompatibleTransport:
 
     def expected(self) -> ModelProfile:
         """What the model can do as far as can be said without asking it; the rest is hoped for."""
-        hoped = replace(self.known.profile, structured="schema") if self.known.unknown else self.known.profile
-        return self._profile or self._on_record() or hoped
+        return self._profile or self._on_record() or hoped(self.known)
 
     def _on_record(self) -> ModelProfile | None:
         if not self.known.unknown:

@@ -26,7 +26,7 @@ from arrkit.backends.judges.compatible import (
 from arrkit.backends.judges.errors import Endpoint
 from arrkit.backends.judges.gemini_wire import GeminiWire
 from arrkit.backends.judges.probe import probe
-from arrkit.backends.judges.profiles import completed, look_up, recall, remember
+from arrkit.backends.judges.profiles import completed, hoped, look_up, recall, remember
 from arrkit.backends.spec import Spec
 from arrkit.canonical import Json
 from arrkit.errors import InputError, Problem
@@ -134,11 +134,19 @@ class GeminiTransport:
                     self._profile = await self._found_out()
         return self._profile
 
-    async def _found_out(self) -> ModelProfile:
+    def expected(self) -> ModelProfile:
+        """What the model can do as far as can be said without asking it; the rest is hoped for."""
+        return self._profile or self._on_record() or hoped(self.known)
+
+    def _on_record(self) -> ModelProfile | None:
         if not self.known.unknown:
             return self.known.profile
-        if (kept := recall(self.wire.base_url, self.model)) is not None:
-            return completed(self.known, kept) if self.known.listed else kept
+        kept = recall(self.wire.base_url, self.model)
+        return completed(self.known, kept) if kept is not None and self.known.listed else kept
+
+    async def _found_out(self) -> ModelProfile:
+        if (kept := self._on_record()) is not None:
+            return kept
         found = await probe(self._ask, self.known.unknown, self.known.profile)
         if not self.known.listed:
             found = replace(

@@ -24,6 +24,9 @@ from arrkit.judge.transport import ModelProfile
 PROBED = ("structured", "images", "logprobs", "temperature", "seed")
 """The fields that a model can be asked about."""
 
+# The most that arrkit ever shows: eight candidates and a source.
+_USUAL_IMAGES = 9
+
 REMEMBERED = timedelta(days=30)
 """How long an answer is trusted: vendors change models, and operators restart servers with other options."""
 
@@ -61,6 +64,13 @@ def look_up(transport: str, model: str, *, shipped: bool = True) -> Known:
         unknown=frozenset(PROBED) - entry.keys(),
         thinking=words(entry.get("thinking")) or "level",
     )
+
+
+def hoped(known: Known) -> ModelProfile:
+    """What to reckon with before the model is asked: where the data says nothing, what most models can do."""
+    usual = {"structured": "schema", "images": _USUAL_IMAGES}
+    wanted = {field: value for field, value in usual.items() if field in known.unknown}
+    return replace(known.profile, **wanted)  # type: ignore[arg-type]
 
 
 def completed(known: Known, kept: ModelProfile) -> ModelProfile:

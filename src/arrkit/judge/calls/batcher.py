@@ -115,6 +115,9 @@ class Batcher:
     async def profile(self) -> ModelProfile:
         return await self._transport.profile()
 
+    def expected(self) -> ModelProfile:
+        return self._transport.expected()
+
     async def generate(self, request: GenerateRequest) -> Reply:
         """Wait for the reply, hours if need be. Raises :class:`TransportError` as the request's own ending,
         and :class:`RunError` where a batch that is paid for cannot be looked at."""

@@ -75,6 +75,8 @@ class Caller:
         )
         self._health = Health(self._name)
         self._stopped: RunError | None = None
+        self._profile: ModelProfile | None = None
+        self._learning = asyncio.Lock()
         self._flying: dict[str, asyncio.Future[Called]] = {}
         self._lane: Lane | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -94,7 +96,14 @@ class Caller:
         return self._ledger.ratio
 
     async def profile(self) -> ModelProfile:
-        return await self._transport.profile()
+        """What the model can do. Nothing can be asked without it, so trouble that lasts stops the run."""
+        if self._profile is None:
+            async with self._learning:
+                if self._stopped is not None:
+                    raise self._stopped
+                if self._profile is None:
+                    self._profile = await self._learned()
+        return self._profile
 
     async def call(self, request: TransportRequest, *, parser: str) -> Called:
         """See :meth:`arrkit.judge.calling.Calls.call`. With a cache, equal calls under way are sent once."""
@@ -130,6 +139,27 @@ class Caller:
     async def aclose(self) -> None:
         """Close the transport. The cache stays open for whoever opened it."""
         await self._transport.aclose()
+
+    async def _learned(self) -> ModelProfile:
+        failures = dict.fromkeys(ErrorKind, 0)
+        waited = 0.0
+        while True:
+            try:
+                return await self._transport.profile()
+            except TransportError as error:
+                failures[error.kind] += 1
+                step = next_step(
+                    error.kind,
+                    failures[error.kind],
+                    hint=error.retry_after,
+                    waited=waited,
+                    jitter=self._random.random(),
+                )
+                if step.act is not Act.WAIT:
+                    self._stopped = stop(self._name, str(error), error.remedy)
+                    raise self._stopped from error
+            waited += step.seconds
+            await asyncio.sleep(step.seconds)
 
     async def _lead(self, key: str, request: TransportRequest) -> Called:
         flying = self._flying[key] = asyncio.get_running_loop().create_future()

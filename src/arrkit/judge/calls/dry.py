@@ -67,7 +67,8 @@ class DryCaller:
         return self._transport.name
 
     async def profile(self) -> ModelProfile:
-        return await self._transport.profile()
+        """What the model is known or hoped to do; a model that is not known is not asked."""
+        return self._transport.expected()
 
     async def call(self, request: TransportRequest, *, parser: str) -> Called:
         """The cache's answer, or the error that says that nothing was sent."""
