@@ -344,7 +344,7 @@ def test_findings_by_probability_cost_one_request_each():
             return labelled(A=0.9)
         return labelled(B=0.9) if "bright" in request.parts[-1].text else labelled(equal=0.3)
 
-    said, calls = compare(reply, profile=PROBES, findings=True)
+    said, calls = compare(reply, profile=PROBES, findings=True, scoring=Scoring.LOGPROB)
     assert len(calls.requests) == 3
     assert [finding.answer for finding in said.findings] == [Answer.SECOND, Answer.EQUAL]
     assert said.basis.mass == pytest.approx(0.3)
@@ -361,6 +361,12 @@ def test_findings_by_probability_cost_one_request_each():
 )
 def test_auto_takes_the_best_that_the_model_can_do(profile, used):
     assert compare([TransportError(ErrorKind.TRANSIENT, "out")], profile=profile)[0].basis.scoring == used
+
+
+@pytest.mark.parametrize(("profile", "used"), [(PROBES, "generate"), (DECIDES, "decision")])
+def test_auto_takes_a_way_that_speaks_of_each_criterion_where_that_is_needed(profile, used):
+    trouble = TransportError(ErrorKind.TRANSIENT, "out")
+    assert compare([trouble], profile=profile, findings=True)[0].basis.scoring == used
 
 
 @pytest.mark.parametrize("scoring", [Scoring.DECISION, Scoring.LOGPROB])

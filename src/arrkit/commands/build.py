@@ -83,7 +83,7 @@ def build_rubric(
         InputError: something that the options name cannot be used. Nothing was sent to a judge.
         RunError: the judge gave no criteria that recover the human choice.
     """
-    chosen = open_judge(options, ready=judge)
+    chosen = open_judge(options, ready=judge, findings=True)  # criteria are kept or dropped one by one
     dataset = pairs if pairs is not None else open_dataset(options, task=options.task, split="train")
     task = _task(options, dataset)
     out = options.out or Path(f"rubric-{task}.json")

@@ -57,7 +57,8 @@ def compare_images(options: CompareOptions, *, judge: Judge | None = None) -> Co
             picture.load()
         except ImageUnreadable as error:
             raise InputError(str(error)) from error
-    chosen = ChosenJudge(judge, JudgingOptions()) if judge else choose_judge(options.judge, JudgingOptions())
+    asking = JudgingOptions()
+    chosen = ChosenJudge(judge, asking) if judge else choose_judge(options.judge, asking, findings=True)
     with chosen.at_work() as bench:
         ab, ba = run_sync(_both(bench.session, pair, rubric))
     answers = {named_by(Order.AB, ab), named_by(Order.BA, ba)}

@@ -226,7 +226,7 @@ async def measure(
         scoring=dict(session.scorings),
         low_mass=session.low_mass,
         calls=bench.totals,
-        remarks=tuple(bench.remarks),
+        remarks=bench.remarks,
     )
     if all(row.stats.pairs == row.stats.ties for row in report.rows):
         raise InputError(

@@ -82,10 +82,11 @@ def open_dataset(options: JudgingOptions, *, task: Task | None, split: str) -> P
     return dataset if options.limit is None else Limited(dataset, options.limit)
 
 
-def open_judge(options: JudgingOptions, *, ready: Judge | None = None) -> ChosenJudge:
+def open_judge(options: JudgingOptions, *, ready: Judge | None = None, findings: bool = False) -> ChosenJudge:
     """The judge that the options name; the embedded one only where the pairs are embedded too.
 
-    ``ready`` is a judge made elsewhere, which then serves instead.
+    ``ready`` is a judge made elsewhere, which then serves instead; ``findings`` is for
+    :class:`~arrkit.commands.judges.ChosenJudge`.
 
     Raises:
         InputError: no such judge, or none is named for the user's own pairs.
@@ -94,7 +95,7 @@ def open_judge(options: JudgingOptions, *, ready: Judge | None = None) -> Chosen
     if ready is not None:
         return ChosenJudge(ready, options)
     embedded = options.pairs is None and (not options.dataset or _is_embedded(options.dataset))
-    return choose_judge(options.judge or (EMBEDDED_JUDGE if embedded else ""), options)
+    return choose_judge(options.judge or (EMBEDDED_JUDGE if embedded else ""), options, findings=findings)
 
 
 def _with_split(dataset: str, split: str) -> Spec:

@@ -34,20 +34,30 @@ BATCH_WIDTH = 2000
 class Bench:
     """A judge at work: the session to ask it through, and what its calls came to.
 
-    ``totals`` is None for a judge that sends nothing; ``remarks`` is what a person should hear at the end.
+    ``totals`` is None for a judge that sends nothing.
     """
 
     session: JudgeSession
     window: int
     totals: CallTotals | None
-    remarks: list[str]
+    cache: AnswerCache | None = None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should hear of the cache."""
+        return () if self.cache is None else tuple(dict.fromkeys(self.cache.remarks))
 
 
 class ChosenJudge:
-    """A judge that was named, not yet asked. ``name`` decides which run its answers belong to."""
+    """A judge that was named, not yet asked. ``name`` decides which run its answers belong to.
 
-    def __init__(self, made: Judge | Transport, options: JudgingOptions) -> None:
+    With ``findings`` a hosted judge is asked in a way that says something of each criterion, also where the
+    probability of one word would be cheaper.
+    """
+
+    def __init__(self, made: Judge | Transport, options: JudgingOptions, *, findings: bool = False) -> None:
         self._options = options
+        self._findings = findings
         self._judge: Judge | None = None
         self._transport: Transport | None = None
         if hasattr(made, "compare"):
@@ -64,7 +74,7 @@ class ChosenJudge:
         journal = None if run is None else run.journal
         if self._judge is not None:
             session = JudgeSession(self._judge, journal, concurrency=options.concurrency)
-            yield Bench(session, max(2, options.concurrency), None, [])
+            yield Bench(session, max(2, options.concurrency), None)
             return
         assert made is not None
         width = BATCH_WIDTH if options.batch else options.concurrency
@@ -81,9 +91,7 @@ class ChosenJudge:
             )
             # The caller has the one retry loop: a second one on top would multiply the attempts.
             session = JudgeSession(self._on(caller), journal, concurrency=width, retries=0)
-            bench = Bench(session, max(2, width), caller.totals, [])
-            yield bench
-            bench.remarks += [] if cache is None else cache.remarks
+            yield Bench(session, max(2, width), caller.totals, cache)
 
     @contextmanager
     def on_paper(self) -> Iterator[tuple[JudgeSession, Forecast]]:
@@ -102,17 +110,18 @@ class ChosenJudge:
             scoring=self._options.scoring,
             language=self._options.language,
             image_size=self._options.image_size,
+            findings=self._findings,
         )
 
 
-def choose_judge(spec: str, options: JudgingOptions) -> ChosenJudge:
-    """The judge of a spec.
+def choose_judge(spec: str, options: JudgingOptions, *, findings: bool = False) -> ChosenJudge:
+    """The judge of a spec; ``findings`` as for :class:`ChosenJudge`.
 
     Raises:
         InputError: the spec cannot be used; for an empty one the message names the judges that are ready.
     """
     if spec:
-        return ChosenJudge(make_judge(spec), options)
+        return ChosenJudge(make_judge(spec), options, findings=findings)
     ready = [
         each.name for each in list_plugins() if each.group is Group.JUDGES and each.status is Status.READY
     ]

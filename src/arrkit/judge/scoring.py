@@ -18,15 +18,18 @@ from arrkit.judge.choices import Scoring
 from arrkit.judge.transport import ModelProfile, Reply
 
 
-def resolve(scoring: Scoring, profile: ModelProfile, name: str) -> Scoring:
-    """The mode to use with a model. Raises :class:`InputError` where the model cannot do the one wanted."""
+def resolve(scoring: Scoring, profile: ModelProfile, name: str, *, findings: bool = False) -> Scoring:
+    """The mode to use with a model; with ``findings`` wanted, ``auto`` takes one that gives them.
+
+    Raises :class:`InputError` where the model cannot do the one wanted.
+    """
     able = {
         Scoring.DECISION: profile.questions > 0,
         Scoring.LOGPROB: profile.logprobs > 0,
         Scoring.GENERATE: True,
     }
     if scoring is Scoring.AUTO:
-        return next(mode for mode, can in able.items() if can)
+        return next(mode for mode, can in able.items() if can and not (findings and mode is Scoring.LOGPROB))
     if not able[scoring]:
         others = ", ".join(mode for mode, can in able.items() if can)
         missing = (

@@ -67,8 +67,9 @@ class VLMJudge:
         scoring: how ``compare`` and ``score`` ask; ``auto`` takes the best that the model can do.
         language: of the prompts, ``en`` or ``zh``.
         image_size: the largest long edge of the images sent, in pixels.
-        findings: whether ``compare`` by token probabilities asks for each criterion too, at one request each;
-            the other ways give findings anyhow.
+        findings: whether ``compare`` must say something of each criterion, as learning criteria needs.
+            ``auto`` then leaves out token probabilities, which say nothing of them; where they are chosen by
+            name, each criterion is asked for too, at one request each.
         scale: lowest and highest score that a generated score may have.
         effort: how much a reasoning model should reason; its lowest but none by default.
         seed: sent to models that take one.
@@ -130,7 +131,7 @@ class VLMJudge:
         """Which image is better; ``basis.scoring`` says in which way it was asked."""
         ids = _ids(request.dimensions)
         inquiry = await self._inquiry()
-        mode = resolve(self._scoring, inquiry.profile, self._calls.name)
+        mode = resolve(self._scoring, inquiry.profile, self._calls.name, findings=self._findings)
         try:
             shown = await self._shown(inquiry, (request.first, request.second), request.source)
             if mode is Scoring.DECISION:
