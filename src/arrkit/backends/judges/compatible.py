@@ -1,15 +1,16 @@
-"""What the transports of OpenAI's wire format share: options, names, limits, and when the model is asked."""
+"""What the transports share: options, names, limits, and when the model is asked what it can do."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from arrkit.backends.judges.endpoint import Endpoint
 from arrkit.backends.judges.probe import probe
 from arrkit.backends.judges.profiles import completed, hoped, look_up, recall, remember
-from arrkit.backends.judges.wire import Wire
 from arrkit.backends.spec import Spec
 from arrkit.errors import InputError, Problem
 from arrkit.judge.transport import (
@@ -103,11 +104,23 @@ def checked_url(base_url: str, where: str) -> str:
     return base_url.rstrip("/")
 
 
-class CompatibleTransport:
-    """One model behind one endpoint that speaks Chat Completions."""
+class Line(Protocol):
+    """What sends requests to one endpoint, in whatever format."""
+
+    base_url: str
+    endpoint: Endpoint
+
+    async def aclose(self) -> None: ...
+
+
+LineT = TypeVar("LineT", bound=Line)
+
+
+class CompatibleTransport(Generic[LineT]):
+    """One model behind one endpoint: everything but the format of its requests."""
 
     def __init__(
-        self, spec: Spec, wire: Wire, drawing: Drawing, *, detail: str = "", shipped: bool = True
+        self, spec: Spec, wire: LineT, drawing: Drawing, *, detail: str = "", shipped: bool = True
     ) -> None:
         self.spec = spec
         self.wire = wire
