@@ -26,7 +26,7 @@ from wire_openai import (
 )
 
 from arrkit.backends.judges.compatible import Drawing
-from arrkit.backends.judges.errors import Endpoint
+from arrkit.backends.judges.endpoint import Endpoint
 from arrkit.backends.judges.openai import OpenAITransport, make_transport
 from arrkit.backends.judges.wire import Wire as Line
 from arrkit.backends.registry import make_judge

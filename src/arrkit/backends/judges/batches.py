@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from arrkit.backends.judges.errors import Endpoint, from_status
+from arrkit.backends.judges.endpoint import Endpoint
+from arrkit.backends.judges.errors import from_status
 from arrkit.backends.judges.reading import rows, table, words
 from arrkit.backends.judges.wire import Answered
 from arrkit.canonical import Json

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import time
@@ -17,16 +16,15 @@ from arrkit.backends.judges import gemini_reply as replies
 from arrkit.backends.judges import gemini_request as requests_
 from arrkit.backends.judges import plugins
 from arrkit.backends.judges.compatible import (
+    CompatibleTransport,
     Drawing,
     canonical_spec,
     check_limits,
     checked_url,
     texts_of,
 )
-from arrkit.backends.judges.errors import Endpoint
+from arrkit.backends.judges.endpoint import Endpoint
 from arrkit.backends.judges.gemini_wire import GeminiWire
-from arrkit.backends.judges.probe import probe
-from arrkit.backends.judges.profiles import completed, hoped, look_up, recall, remember
 from arrkit.backends.spec import Spec
 from arrkit.canonical import Json
 from arrkit.errors import InputError, Problem
@@ -102,62 +100,20 @@ def _key(where: str) -> tuple[str, str]:
     raise InputError(Problem(f"neither {' nor '.join(KEYS)} is set", where, f"Set {KEYS[0]}."))
 
 
-class GeminiTransport:
+class GeminiTransport(CompatibleTransport[GeminiWire]):
     """A model of Google's, asked through ``generateContent``, ``decisions`` or a batch."""
 
     def __init__(self, spec: Spec, wire: GeminiWire, drawing: Drawing, *, resolution: str = "") -> None:
-        self.spec = spec
-        self.wire = wire
-        self.drawing = drawing
+        super().__init__(spec, wire, drawing)
         self.resolution = resolution
-        self.known = look_up(spec.name, spec.model)
-        self._profile: ModelProfile | None = None
-        self._asking = asyncio.Lock()
 
-    @property
-    def name(self) -> str:
-        return str(self.spec)
-
-    @property
-    def endpoint(self) -> str:
-        return self.wire.endpoint.host
-
-    @property
-    def model(self) -> str:
-        return self.spec.model
-
-    async def profile(self) -> ModelProfile:
-        """What the model can do: declared, remembered, or asked for once. Raises ``TransportError``."""
-        if self._profile is None:
-            async with self._asking:
-                if self._profile is None:
-                    self._profile = await self._found_out()
-        return self._profile
-
-    def expected(self) -> ModelProfile:
-        """What the model can do as far as can be said without asking it; the rest is hoped for."""
-        return self._profile or self._on_record() or hoped(self.known)
-
-    def _on_record(self) -> ModelProfile | None:
-        if not self.known.unknown:
-            return self.known.profile
-        kept = recall(self.wire.base_url, self.model)
-        return completed(self.known, kept) if kept is not None and self.known.listed else kept
-
-    async def _found_out(self) -> ModelProfile:
-        if (kept := self._on_record()) is not None:
-            return kept
-        found = await probe(self._ask, self.known.unknown, self.known.profile)
-        if not self.known.listed:
-            found = replace(
-                found, effort=await self._efforts(found), questions=await self._questions(), batch=True
-            )
-        remember(self.wire.base_url, self.model, found)
-        return found
-
-    async def _ask(self, request: GenerateRequest, profile: ModelProfile) -> Reply:
-        """Ask to learn of the model, whatever the spec wants of each answer."""
-        return await self._send(request, profile, Drawing())
+    async def ask_model(self) -> ModelProfile:
+        found = await super().ask_model()
+        if self.known.listed:
+            return found
+        return replace(
+            found, effort=await self._efforts(found), questions=await self._questions(), batch=True
+        )
 
     async def _efforts(self, found: ModelProfile) -> tuple[str, ...]:
         """The levels of thinking that the model takes."""
@@ -166,7 +122,7 @@ class GeminiTransport:
             sampling = Sampling(max_output_tokens=16, effort=effort)
             request = GenerateRequest(_CANARY, (TextPart("Name a colour."),), sampling=sampling)
             try:
-                await self._ask(request, replace(found, effort=_EFFORTS))
+                await self.send(request, replace(found, effort=_EFFORTS), Drawing())
             except TransportError as error:
                 if error.kind is not ErrorKind.REJECTED:
                     raise
@@ -185,12 +141,7 @@ class GeminiTransport:
             return 0
         return _QUESTIONS
 
-    async def generate(self, request: GenerateRequest) -> Reply:
-        profile = await self.profile()
-        check_limits(request.parts, profile, self.model)
-        return await self._send(request, profile, self.drawing)
-
-    async def _send(self, request: GenerateRequest, profile: ModelProfile, drawing: Drawing) -> Reply:
+    async def send(self, request: GenerateRequest, profile: ModelProfile, drawing: Drawing) -> Reply:
         settings = self._config(request, profile, drawing)
         turns = requests_.contents(request.parts, resolution=self.resolution)
         started = time.monotonic()
@@ -306,6 +257,3 @@ class GeminiTransport:
             lambda client: client.files.download(file=name), patience=_PATIENCE_FOR_FILES
         )
         return BatchStatus(True, state, batches.batch_replies(file, self.wire.endpoint, self._reply))
-
-    async def aclose(self) -> None:
-        await self.wire.aclose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
-from arrkit.backends.judges.errors import Endpoint
+from arrkit.backends.judges.endpoint import Endpoint
 from arrkit.backends.judges.gemini_errors import from_status
 from arrkit.backends.judges.reading import count, rows, table, words
 from arrkit.canonical import Json

@@ -15,7 +15,7 @@ import httpx2
 import pydantic
 from google.genai import errors
 
-from arrkit.backends.judges.errors import Endpoint
+from arrkit.backends.judges.endpoint import Endpoint
 from arrkit.backends.judges.hints import seconds, wait_hint
 from arrkit.backends.judges.reading import rows, table, words
 from arrkit.canonical import Json

@@ -154,7 +154,7 @@ def no_probabilities(host: str, model: str, request_id: str, usage: Usage) -> Tr
     return TransportError(
         ErrorKind.REJECTED,
         f"{host} gave no token probabilities for {model or 'this model'}",
-        remedy="Score by generated verdicts instead: --scoring verdict.",
+        remedy="Score by generated verdicts instead: --scoring generate.",
         request_id=request_id,
         usage=usage,
     )

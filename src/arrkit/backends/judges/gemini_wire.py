@@ -14,7 +14,7 @@ from google import genai
 from google.genai import types
 from google.genai.client import AsyncClient
 
-from arrkit.backends.judges.errors import Endpoint
+from arrkit.backends.judges.endpoint import Endpoint
 from arrkit.backends.judges.gemini_errors import from_exception
 from arrkit.canonical import Json
 from arrkit.judge.transport import ErrorKind, TransportError

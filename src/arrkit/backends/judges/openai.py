@@ -16,7 +16,7 @@ from arrkit.backends.judges.compatible import (
     texts_of,
 )
 from arrkit.backends.judges.decisions import DECISIONS_PATH, decisions_body, decisions_reply
-from arrkit.backends.judges.errors import Endpoint
+from arrkit.backends.judges.endpoint import Endpoint
 from arrkit.backends.judges.reading import words
 from arrkit.backends.judges.wire import Answered, Wire
 from arrkit.backends.spec import Spec
@@ -85,7 +85,7 @@ def make_transport(
     return OpenAITransport(name, wire, drawing, detail=detail, api=api, official=official)
 
 
-class OpenAITransport(CompatibleTransport):
+class OpenAITransport(CompatibleTransport[Wire]):
     """A model of OpenAI's, or of an endpoint that imitates it.
 
     Chat Completions wherever a model is served there, the Responses API for those served nowhere else.

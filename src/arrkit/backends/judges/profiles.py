@@ -75,6 +75,8 @@ def hoped(known: Known) -> ModelProfile:
 
 def completed(known: Known, kept: ModelProfile) -> ModelProfile:
     """``kept`` with what the data says today in place of what it said when the model was asked."""
+    if not known.listed:
+        return kept
     found = {field: getattr(kept, field) for field in known.unknown}
     if not known.profile.effort:
         found["effort"] = kept.effort

@@ -18,7 +18,7 @@ from arrkit.backends.judges.compatible import (
     texts_of,
 )
 from arrkit.backends.judges.decisions import SYSTEMONE_PATH, systemone_body, systemone_reply
-from arrkit.backends.judges.errors import Endpoint
+from arrkit.backends.judges.endpoint import Endpoint
 from arrkit.backends.judges.labels import spellings
 from arrkit.backends.judges.openai import NO_KEY
 from arrkit.backends.judges.reading import count, rows
@@ -79,7 +79,7 @@ def make_transport(
     return VLLMTransport(name, Wire(address, key or NO_KEY, endpoint, timeout=timeout), drawing)
 
 
-class VLLMTransport(CompatibleTransport):
+class VLLMTransport(CompatibleTransport[Wire]):
     """A model on a vLLM server.
 
     A temperature is always sent, 0 unless another is asked for: without one, the model's own generation

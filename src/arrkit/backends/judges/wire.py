@@ -14,7 +14,8 @@ from typing import TypeVar
 import httpx2
 import openai
 
-from arrkit.backends.judges.errors import Endpoint, from_exception, from_status
+from arrkit.backends.judges.endpoint import Endpoint
+from arrkit.backends.judges.errors import from_exception, from_status
 from arrkit.canonical import Json
 from arrkit.judge.transport import ErrorKind, TransportError
 
