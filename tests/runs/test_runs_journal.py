@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 
 import pytest
 from hypothesis import given
@@ -48,6 +49,23 @@ def test_a_file_cut_anywhere_loses_the_torn_line_alone(tmp_path_factory, cut):
         assert len(again) == complete
         again.append({"key": key(9), "answer": "new"})
     assert [record["key"] for record in read_records(path)] == [*map(key, range(complete)), key(9)]
+
+
+def test_a_line_that_a_full_disk_cuts_off_does_not_spoil_the_next(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(path) as journal:
+        journal.append({"key": key(1)})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, hard))
+        try:
+            with pytest.raises(RunError, match="the disk is full"):
+                journal.append({"key": key(2)})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        journal.append({"key": key(3)})
+    assert [record["key"] for record in read_records(path)] == [key(1), key(3)]
+    with Journal(path) as again:
+        assert len(again) == 2
 
 
 def test_a_foreign_line_in_the_middle_is_named_not_dropped(tmp_path):

@@ -75,6 +75,8 @@ class Journal:
         except OSError as error:
             raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
         if written != len(line):
+            # Answers still under way may be written before the run stops: no part of a line may stand there.
+            os.ftruncate(self._file.fileno(), os.fstat(self._file.fileno()).st_size - written)
             raise RunError(f"cannot write {self.path}: the disk is full")
         key = record.get("key")
         if self.recall and isinstance(key, str):
