@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from inspect import get_annotations
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -68,8 +69,12 @@ class Declared:
 def declared(options: type) -> Iterator[Declared]:
     """The options of a dataclass, its own before inherited ones, each in the order declared."""
     hints = get_type_hints(options, include_extras=True)
-    own = options.__annotations__
-    for field in sorted(dataclasses.fields(options), key=lambda field: field.name not in own):
+    depths = {
+        name: depth
+        for depth, base in reversed([*enumerate(options.__mro__)])
+        for name in get_annotations(base)
+    }
+    for field in sorted(dataclasses.fields(options), key=lambda field: depths[field.name]):
         annotation = hints[field.name]
         if get_origin(annotation) is not Annotated:
             raise TypeError(f"{options.__name__}.{field.name} is not annotated with Opt")

@@ -100,8 +100,8 @@ class JudgingOptions(DataOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvalOptions(JudgingOptions):
-    """Options of ``arrkit judge eval``."""
+class MeasuringOptions(JudgingOptions):
+    """Under which rubrics a judge is measured, and where the run goes."""
 
     rubric: Annotated[
         tuple[str, ...],
@@ -111,35 +111,27 @@ class EvalOptions(JudgingOptions):
     criteria: Annotated[
         int, Opt("criteria that zero-shot asks for, for each prompt", low=1, high=20, metavar="N", rare=True)
     ] = 5
-    orders: Annotated[Orders, Opt("presentations; forward shows the preferred image first")] = Orders.BOTH
     tie_credit: Annotated[
         float, Opt("what a judge's tie earns on a pair that people decided", low=0, high=1, metavar="X")
     ] = 0.5
-    by: Annotated[
-        tuple[str, ...],
-        Opt("break the accuracy down by a metadata field; repeatable", metavar="FIELD", identity=False),
-    ] = ()
     out: Annotated[Path | None, Opt("run folder [runs/...]", metavar="DIR", identity=False)] = None
     force: Annotated[bool, Opt("use the run folder even if it holds another run", identity=False)] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BiasOptions(JudgingOptions):
-    """Options of ``arrkit judge bias``."""
+class EvalOptions(MeasuringOptions):
+    """Options of ``arrkit judge eval``."""
 
-    rubric: Annotated[
+    orders: Annotated[Orders, Opt("presentations; forward shows the preferred image first")] = Orders.BOTH
+    by: Annotated[
         tuple[str, ...],
-        Opt("rubric file or shipped name, zero-shot, or none; repeat for rows", metavar="FILE|NAME"),
+        Opt("break the accuracy down by a metadata field; repeatable", metavar="FIELD", identity=False),
     ] = ()
-    baseline: Annotated[bool, Opt("also judge without a rubric, to compare with")] = True
-    criteria: Annotated[
-        int, Opt("criteria that zero-shot asks for, for each prompt", low=1, high=20, metavar="N", rare=True)
-    ] = 5
-    tie_credit: Annotated[
-        float, Opt("what a judge's tie earns on a pair that people decided", low=0, high=1, metavar="X")
-    ] = 0.5
-    out: Annotated[Path | None, Opt("run folder [runs/...]", metavar="DIR", identity=False)] = None
-    force: Annotated[bool, Opt("use the run folder even if it holds another run", identity=False)] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BiasOptions(MeasuringOptions):
+    """Options of ``arrkit judge bias``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from arrkit import __version__
+from arrkit.commands.cards import case_card, learned_card
 from arrkit.commands.inputs import NamedRubric
-from arrkit.data.pairs import ImageUnreadable, Label, Picture, PreferencePair
 from arrkit.judge.calls.totals import spent
-from arrkit.judge.evaluate import NO_VALUE, Case, Contender, Evaluation
-from arrkit.judge.protocol import Answer, Finding, Order, Verdict
+from arrkit.judge.evaluate import NO_VALUE, Contender, Evaluation
 from arrkit.judge.report import JudgeReport, Row, bias_verdict, undecided
-from arrkit.judge.tally import accuracy_rule, chosen
-from arrkit.rubric.build import Learned, LearnedRubric
+from arrkit.judge.tally import accuracy_rule
+from arrkit.rubric.build import LearnedRubric
 from arrkit.rubric.model import Rubric
-from arrkit.runs.pictures import thumbnail
 from arrkit.runs.view import (
     Chart,
     ChartRow,
@@ -23,11 +21,7 @@ from arrkit.runs.view import (
     ColumnKind,
     CriterionView,
     DimensionView,
-    FindingView,
-    Judgment,
     Page,
-    PairCard,
-    PairImage,
     RubricView,
     Table,
 )
@@ -37,8 +31,6 @@ if TYPE_CHECKING:
 
 PAGE_PAIRS = 200
 """How many pairs a page shows, most telling first; the run's journal holds all."""
-
-ORDER_NAMES = {Order.AB: "A first", Order.BA: "B first"}
 
 
 def judge_page(
@@ -132,23 +124,6 @@ def build_page(
         pairs_total=counts.seen + (evaluation.pairs if evaluation else 0),
         notes=notes(report) if report else (),
     )
-
-
-def learned_card(learned: Learned) -> PairCard:
-    """One build pair: its fate, and the verdicts under its best candidate criteria."""
-    judgments: tuple[Judgment, ...] = ()
-    remarks = [f"{learned.revisions} refinements"] if learned.revisions else []
-    if learned.trouble:
-        remarks.append(learned.trouble)
-    if learned.best is not None:
-        statements = {f"c{i}": draft.statement for i, draft in enumerate(learned.best.drafts, start=1)}
-        judgments = tuple(
-            judgment("its own criteria", order, verdict, learned.pair.label, statements)
-            for order, verdict in learned.best.verdicts
-        )
-        kept = set(learned.drafts)
-        remarks += [f"Kept: {draft.statement}" for draft in learned.best.drafts if draft in kept]
-    return pair_card(learned.pair, judgments, state=str(learned.fate), remarks=tuple(remarks))
 
 
 def verdict_sentences(report: JudgeReport) -> list[str]:
@@ -342,72 +317,3 @@ def rubric_view(rubric: Rubric, digest: str) -> RubricView:
         ),
         rubric.description,
     )
-
-
-def case_card(case: Case, tried: Sequence[Contender], *, state: str = "") -> PairCard:
-    """One judged pair: its images, the label, every verdict."""
-    judgments = []
-    for contender, judged in zip(tried, case.judged, strict=True):
-        statements = {each.id: each.statement for dim in judged.dimensions for each in dim.criteria}
-        judgments += [
-            judgment(contender.name, order, verdict, case.pair.label, statements)
-            for order, verdict in judged.shown
-        ]
-    return pair_card(case.pair, tuple(judgments), state=state)
-
-
-def pair_card(
-    pair: PreferencePair, judgments: tuple[Judgment, ...], *, state: str = "", remarks: tuple[str, ...] = ()
-) -> PairCard:
-    """A pair with its images as thumbnails; the pixels are let go again."""
-    pictures = {"A": pair.a, "B": pair.b} | ({"source": pair.source} if pair.source else {})
-    card = PairCard(
-        id=pair.id,
-        prompt=pair.prompt,
-        label=str(pair.label),
-        images=tuple(_image(role, picture) for role, picture in pictures.items()),
-        judgments=judgments,
-        category=str(pair.metadata.get("category", "")),
-        state=state,
-        metadata=tuple((key, str(value)) for key, value in pair.metadata.items() if key != "category"),
-        notes=remarks,
-    )
-    pair.release()
-    return card
-
-
-def _image(role: str, picture: Picture) -> PairImage:
-    try:
-        return PairImage(role, thumbnail(picture.load()), picture.name)
-    except ImageUnreadable as error:
-        return PairImage(role, b"", str(error))
-
-
-def judgment(
-    rubric: str, order: Order, verdict: Verdict, label: Label, statements: dict[str, str]
-) -> Judgment:
-    """One verdict in the pair's own terms, whatever the presentation."""
-    named = chosen(order, verdict)
-    return Judgment(
-        rubric,
-        ORDER_NAMES[order],
-        str(verdict.outcome),
-        "" if named is None else str(named),
-        None if named is None or label is Label.TIE or named is Label.TIE else named is label,
-        verdict.rationale,
-        verdict.detail,
-        tuple(_finding(finding, order, statements.get) for finding in verdict.findings),
-    )
-
-
-def _finding(finding: Finding, order: Order, statement: Callable[[str, str], str]) -> FindingView:
-    straight = order is Order.AB
-    answer = {
-        Answer.FIRST: "A" if straight else "B",
-        Answer.SECOND: "B" if straight else "A",
-        Answer.EQUAL: "equal",
-        Answer.CANNOT_TELL: "cannot tell",
-    }[finding.answer]
-    first, second = finding.first, finding.second
-    a, b = (first, second) if straight else (second, first)
-    return FindingView(statement(finding.criterion, finding.criterion), answer, a, b, finding.note)
