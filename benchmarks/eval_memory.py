@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -33,7 +32,7 @@ from arrkit.judge.protocol import (
     StructureRequest,
     Verdict,
 )
-from common import ROOT_ENVIRONMENT, Bar, Result, main
+from common import ROOT_ENVIRONMENT, Bar, Result, main, peak_kib
 
 FEW, MANY = 1_000, 100_000
 EMBEDDED_FEW, EMBEDDED_MANY = 300, 3_000
@@ -107,17 +106,6 @@ def evaluate(count: int, folder: Path, *, embedded: bool) -> None:
         )
         evaluate_judge(options, judge=DigestJudge())
     print(peak_kib())
-
-
-def peak_kib() -> int:
-    """The most memory that this process ever held, in KiB."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Unlike ru_maxrss, VmHWM begins anew at exec and so knows nothing of the parent.
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak // 1024 if sys.platform == "darwin" else peak
 
 
 def peak_of(count: int, folder: Path, kind: str) -> int:

@@ -15,7 +15,14 @@ from rich.table import Table
 
 from common import ROOT_ENVIRONMENT, Bar, Result, heading
 
-BENCHMARKS = ("help_startup", "shapes_judge", "journal_overhead", "call_overhead", "eval_memory")
+BENCHMARKS = (
+    "help_startup",
+    "shapes_judge",
+    "journal_overhead",
+    "call_overhead",
+    "eval_memory",
+    "judge_throughput",
+)
 
 
 def results_of(name: str) -> list[Result]:
@@ -43,9 +50,10 @@ def main() -> int:
         good &= bool(results) and all(result.held for result in results)
         for result in results:
             verdict = "[green]held[/]" if result.held else "[bold red]NOT HELD[/]"
-            table.add_row(
-                result.name, f"{result.ratio:.3g}", f"{result.side} {result.bar:g}", verdict, result.detail
-            )
+            bar = f"{result.side} {result.bar:g}"
+            if result.side is Bar.NOTED:
+                verdict, bar = "", str(result.side)
+            table.add_row(result.name, f"{result.ratio:.3g}", bar, verdict, result.detail)
         if not results:
             table.add_row(name, "", "", "[bold red]FAILED[/]", "see the error above")
     out.print(table)
