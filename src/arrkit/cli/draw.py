@@ -169,6 +169,8 @@ def forecast(out: Console, judge: str, foreseen: Forecast, *, as_json: bool) -> 
     else:
         most = "" if foreseen.most_cost is None else f", at most ${foreseen.most_cost:.2f}"
         out.print(f"cost           about ${foreseen.cost:.2f}{most}")
+    if foreseen.unknown:
+        out.print("The model is not known: finding out what it can do takes some ten small requests more.")
     out.print(BASIS, style="dim", markup=False)
 
 

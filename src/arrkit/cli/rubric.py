@@ -100,8 +100,11 @@ def verify(options: VerifyOptions, as_json: bool) -> int:
     """
     from arrkit.cli import draw
     from arrkit.cli.progress import watching
-    from arrkit.commands.verify import verify_rubric
+    from arrkit.commands.verify import forecast_verify, verify_rubric
 
+    if options.dry_run:
+        draw.forecast(draw.console(), options.judge, forecast_verify(options), as_json=as_json)
+        return 0
     with watching() as watch:
         report = verify_rubric(options, watch=watch)
     if as_json:

@@ -22,20 +22,18 @@ from arrkit.errors import InputError
 from arrkit.judge.calls.dry import Forecast
 from arrkit.judge.choices import Orders
 from arrkit.judge.evaluate import Contender, Evaluation, judge_pairs
-from arrkit.judge.protocol import Draft, Judge, Order, StructureRequest, compare_request, draft_dimensions
+from arrkit.judge.paper import PaperSession, stand_ins
+from arrkit.judge.protocol import Judge, Order, StructureRequest, compare_request, draft_dimensions
 from arrkit.judge.report import JudgeReport
-from arrkit.judge.session import JudgeSession
 from arrkit.judge.tally import TIE_CREDIT
 from arrkit.options import identity
 from arrkit.progress import Progress, Watch, unwatched
-from arrkit.rubric.build import LearnedRubric, Recipe, learn_rubric, propose_request
+from arrkit.rubric.build import CANDIDATES, LearnedRubric, Recipe, learn_rubric, propose_request
 from arrkit.rubric.files import rubric_digest, write_rubric
 from arrkit.rubric.model import DatasetRef, Metrics, Provenance, Rubric, slug
 from arrkit.runs.folder import RunFolder, run_path
 from arrkit.runs.page import write_page
 from arrkit.serial import to_json
-
-_TYPICAL_STATEMENT = "A statement about what is seen in the image, of the length that criteria usually have"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +106,17 @@ def forecast_build(options: BuildOptions) -> Forecast:
     Raises:
         InputError: something that the options name cannot be used, or the judge sends nothing anyway.
     """
-    chosen = open_judge(options)
+    chosen = open_judge(options, findings=True)
     dataset = open_dataset(options, task=options.task, split="train")
     task = _task(options, dataset)
     split = split_pairs(dataset, task, holdout=options.holdout, seed=options.seed)
     recipe = _recipe(options)
-    imagined = tuple(Draft(f"{_TYPICAL_STATEMENT} {i}.") for i in range(options.criteria))
-    dimensions = draft_dimensions("Imagined criteria", imagined)
+    imagined = stand_ins(options.criteria)
 
-    async def ask(session: JudgeSession, pair: PreferencePair) -> None:
+    async def ask(session: PaperSession, pair: PreferencePair) -> None:
         try:
-            await session.propose(propose_request(pair, recipe))
+            proposal = await session.propose(propose_request(pair, recipe))
+            dimensions = draft_dimensions(CANDIDATES, proposal.drafts[: recipe.criteria])
             for order in recipe.orders:
                 await session.compare(compare_request(pair, order, dimensions))
         except ImageUnreadable:
@@ -126,11 +124,11 @@ def forecast_build(options: BuildOptions) -> Forecast:
         finally:
             pair.release()
 
-    async def count(session: JudgeSession) -> None:
+    async def count(session: PaperSession) -> None:
         try:
             await run_bounded((ask(session, pair) for pair in split.build), 16)
             await session.structure(StructureRequest(task, imagined * len(split.build), options.dimensions))
-            tried = [Contender("none"), Contender("imagined", dimensions)]
+            tried = [Contender("none"), Contender("imagined", draft_dimensions("Imagined", imagined))]
             await judge_pairs(session, split.held_out, tried, orders=Orders.BOTH, seed=options.seed)
         finally:
             await session.judge.aclose()

@@ -145,14 +145,21 @@ def forecast_judge(options: EvalOptions | BiasOptions) -> Forecast:
     """
     subject = _subject(options, None, None)
     orders = options.orders if isinstance(options, EvalOptions) else Orders.BOTH
+    return foresee(subject.judge, subject.dataset, subject.tried, orders=orders, seed=options.seed)
+
+
+def foresee(
+    judge: ChosenJudge, dataset: PairDataset, tried: Sequence[Contender], *, orders: Orders, seed: int
+) -> Forecast:
+    """What judging ``dataset`` would send and cost; ``InputError`` for a judge that sends nothing."""
 
     async def count() -> None:
         try:
-            await judge_pairs(session, subject.dataset, subject.tried, orders=orders, seed=options.seed)
+            await judge_pairs(session, dataset, tried, orders=orders, seed=seed)
         finally:
             await session.judge.aclose()
 
-    with subject.judge.on_paper() as (session, forecast):
+    with judge.on_paper() as (session, forecast):
         run_sync(count())
         return forecast
 

@@ -17,6 +17,7 @@ from arrkit.judge.calls.cache import AnswerCache, opened_cache
 from arrkit.judge.calls.caller import Caller
 from arrkit.judge.calls.dry import DryCaller, Forecast
 from arrkit.judge.calls.totals import CallTotals
+from arrkit.judge.paper import PaperSession
 from arrkit.judge.protocol import Judge
 from arrkit.judge.session import JudgeSession
 from arrkit.judge.transport import Transport
@@ -94,7 +95,7 @@ class ChosenJudge:
             yield Bench(session, max(2, width), caller.totals, cache)
 
     @contextmanager
-    def on_paper(self) -> Iterator[tuple[JudgeSession, Forecast]]:
+    def on_paper(self) -> Iterator[tuple[PaperSession, Forecast]]:
         """The judge with nothing sent: every call is counted, and fails unless the cache has its answer."""
         if self._transport is None:
             raise InputError(
@@ -102,7 +103,7 @@ class ChosenJudge:
             )
         with _cache(self._options) as cache:
             caller = DryCaller(self._transport, cache=cache)
-            yield JudgeSession(self._on(caller), concurrency=64, retries=0), caller.forecast
+            yield PaperSession(self._on(caller), concurrency=64, retries=0), caller.forecast
 
     def _on(self, calls: Calls) -> VLMJudge:
         return VLMJudge(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from arrkit.commands.evaluate import measure
+from arrkit.commands.evaluate import foresee, measure
 from arrkit.commands.inputs import NamedRubric, contenders, open_dataset, open_judge
 from arrkit.commands.options import VerifyOptions
 from arrkit.commands.pages import judge_page
@@ -13,13 +13,14 @@ from arrkit.commands.runs import open_run
 from arrkit.concurrency import run_sync
 from arrkit.data.pairs import PairDataset
 from arrkit.errors import InputError
+from arrkit.judge.calls.dry import Forecast
 from arrkit.judge.choices import Orders
 from arrkit.judge.protocol import Judge
 from arrkit.judge.report import JudgeReport
 from arrkit.judge.tally import TIE_CREDIT
 from arrkit.options import identity
 from arrkit.progress import Watch, unwatched
-from arrkit.rubric.files import criterion_lines, parse_rubric, rubric_digest
+from arrkit.rubric.files import criterion_lines, parse_rubric, read_rubric, rubric_digest
 from arrkit.rubric.library import find_rubric
 from arrkit.rubric.lint import LintFinding, Severity, lint_rubric
 from arrkit.rubric.model import Rubric
@@ -79,6 +80,24 @@ def verify_rubric(
         )
     failures = tuple(_failures(findings, measured, options.min_accuracy))
     return VerifyReport(rubric, rubric_digest(rubric), findings, measured, failures)
+
+
+def forecast_verify(options: VerifyOptions) -> Forecast:
+    """What :func:`verify_rubric` would send and cost. Nothing is sent.
+
+    Raises:
+        InputError: as for verifying, or there is nothing to send.
+    """
+    if options.pairs is None and not options.dataset:
+        raise InputError(
+            "without pairs nothing is sent, so there is nothing to foresee",
+            hint="Leave out --dry-run, or add --pairs FILE.",
+        )
+    rubric = read_rubric(options.rubric)
+    named = NamedRubric(rubric.name, rubric, rubric_digest(rubric))
+    dataset = open_dataset(options, task=rubric.task, split="test")
+    tried = contenders([named], baseline=True)
+    return foresee(open_judge(options), dataset, tried, orders=Orders.BOTH, seed=options.seed)
 
 
 def _failures(

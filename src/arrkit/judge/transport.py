@@ -229,7 +229,7 @@ class ModelProfile:
     ``logprobs`` is how many alternatives a token's probabilities are given for, 0 for none. ``questions`` is
     how many questions one decision request takes, 0 where there is no decision endpoint. Sizes are in bytes,
     0 for "no limit known". ``known`` tells where it was learned: ``data`` (the list of models that arrkit
-    ships), ``probe`` or ``user``.
+    ships), ``probe`` or ``user``; ``hope`` where it is a guess.
     """
 
     images: int = 2

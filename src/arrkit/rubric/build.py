@@ -60,6 +60,10 @@ class Recipe:
     seed: int = 0
 
 
+CANDIDATES = "Candidate criteria"
+"""The dimension that criteria stand in while they are tried."""
+
+
 @dataclass(frozen=True, slots=True)
 class Revision:
     """Candidate criteria of one pair, and the verdicts under them in each order shown."""
@@ -222,7 +226,7 @@ def propose_request(pair: PreferencePair, recipe: Recipe) -> ProposeRequest:
 async def _verify(
     verifier: JudgeSession, pair: PreferencePair, drafts: tuple[Draft, ...], recipe: Recipe
 ) -> Revision:
-    dimensions = draft_dimensions("Candidate criteria", drafts)
+    dimensions = draft_dimensions(CANDIDATES, drafts)
     verdicts = []
     for order in recipe.orders:
         verdict = await verifier.compare(compare_request(pair, order, dimensions), pair=pair.id, order=order)

@@ -70,7 +70,7 @@ def hoped(known: Known) -> ModelProfile:
     """What to reckon with before the model is asked: where the data says nothing, what most models can do."""
     usual = {"structured": "schema", "images": _USUAL_IMAGES}
     wanted = {field: value for field, value in usual.items() if field in known.unknown}
-    return replace(known.profile, **wanted)  # type: ignore[arg-type]
+    return replace(known.profile, **wanted, known="hope")  # type: ignore[arg-type]
 
 
 def completed(known: Known, kept: ModelProfile) -> ModelProfile:

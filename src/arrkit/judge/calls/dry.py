@@ -16,7 +16,8 @@ NOT_SENT = "not sent: this is a dry run"
 
 BASIS = (
     f"Estimates: {CHARACTERS} characters of text a token, images by the rules of the model's family, "
-    f"{TYPICAL_OUTPUT} output tokens a verdict; no retries and no prompt caching."
+    f"{TYPICAL_OUTPUT} output tokens a verdict; no retries, repairs or refinements, and no "
+    "prompt caching. Criteria that are still to be written are taken to be of the usual length."
 )
 """What the numbers of a forecast rest on, in one sentence."""
 
@@ -27,7 +28,8 @@ class Forecast:
 
     ``cached`` calls would be answered without a request. ``cost`` in US dollars is the typical case and
     ``most_cost`` the worst, with every answer as long as it may be; None where no price is known. Calls that
-    depend on answers (repairs, refinements) are not foreseen.
+    depend on answers (repairs, refinements) are not foreseen. ``unknown`` says that the model is not known:
+    what it can do was guessed, and finding out takes some ten small requests more.
     """
 
     requests: int = 0
@@ -36,6 +38,7 @@ class Forecast:
     output_tokens: int = 0
     cost: float | None = 0.0
     most_cost: float | None = 0.0
+    unknown: bool = False
 
     def add(self, usage: Usage, cost: float | None, most: float | None) -> None:
         """One request."""
@@ -68,7 +71,9 @@ class DryCaller:
 
     async def profile(self) -> ModelProfile:
         """What the model is known or hoped to do; a model that is not known is not asked."""
-        return self._transport.expected()
+        expected = self._transport.expected()
+        self.forecast.unknown = expected.known == "hope"
+        return expected
 
     async def call(self, request: TransportRequest, *, parser: str) -> Called:
         """The cache's answer, or the error that says that nothing was sent."""
