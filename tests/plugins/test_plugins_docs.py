@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 import textwrap
@@ -34,9 +33,6 @@ def test_links_lead_somewhere(link):
     assert (REPOSITORY / "docs" / link).exists()
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("arrkit.__main__") is None, reason="there is no command line yet"
-)
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_commands_on_the_page_work(python, example_site, command):
     done = python("-m", "arrkit", *command, PYTHONPATH=str(example_site))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 
 import pytest
@@ -113,9 +112,6 @@ def test_a_broken_neighbour_does_not_stop_it(python, example_site, tmp_path):
     assert "No module named 'no_such_module'" in rows["sloppy"]["reason"]
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("arrkit.__main__") is None, reason="there is no command line yet"
-)
 def test_the_command_lists_it(python, example_site):
     done = python("-m", "arrkit", "backends", "--json", PYTHONPATH=str(example_site))
     assert done.returncode == 0, done.stderr
