@@ -46,34 +46,51 @@ class _Lines:
 
 def _state(progress: Progress, seconds: float) -> str:
     of = "" if progress.total is None else f"/{progress.total}"
-    counts = ", ".join(f"{count} {name}" for name, count in progress.counts.items() if count)
-    rate = progress.done / seconds if seconds > 0.5 else 0.0
-    parts = [f"{progress.done}{of}", counts, f"{rate:.1f}/s" if rate else ""]
+    rate = _rate(progress, seconds)
+    parts = [f"{progress.done}{of}", _ends(progress, rate)]
     if rate and progress.total is not None and progress.done < progress.total:
         parts.append(f"{(progress.total - progress.done) / rate:.0f} s left")
     return ", ".join(part for part in parts if part)
 
 
+def _rate(progress: Progress, seconds: float) -> float:
+    """Steps a second; 0 in the first half second, when it would say nothing."""
+    return progress.done / seconds if seconds > 0.5 else 0.0
+
+
+def _ends(progress: Progress, rate: float) -> str:
+    """What became of the steps, and how fast."""
+    counts = [f"{count} {name}" for name, count in progress.counts.items() if count]
+    return ", ".join([*counts, f"{rate:.1f}/s"] if rate else counts)
+
+
 @contextmanager
 def _bar() -> Iterator[Watch]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=12),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[counts]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[ends]}"),
+        TimeRemainingColumn(compact=True),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks = {}
+        stage, started = "", 0.0
+        task: TaskID | None = None
 
+        # One stage at a time: what an earlier one came to stands in the report.
         def watch(progress: Progress) -> None:
-            counts = ", ".join(f"{count} {name}" for name, count in progress.counts.items() if count)
-            if progress.stage not in tasks:
-                tasks[progress.stage] = bar.add_task(progress.stage, total=progress.total, counts="")
-            bar.update(tasks[progress.stage], completed=progress.done, total=progress.total, counts=counts)
+            nonlocal stage, task, started
+            now = time.monotonic()
+            if task is None or progress.stage != stage:
+                if task is not None:
+                    bar.remove_task(task)
+                stage, started = progress.stage, now
+                task = bar.add_task(stage, total=progress.total, ends="")
+            ends = _ends(progress, _rate(progress, now - started))
+            bar.update(task, completed=progress.done, total=progress.total, ends=ends)
 
         yield watch
