@@ -58,7 +58,8 @@ def test_hyphens_and_underscores_are_one(arrkit, tmp_path):
 
 def test_every_problem_of_a_config_file_is_told_at_once(arrkit, tmp_path):
     (tmp_path / "arrkit.toml").write_text(
-        "[defaults]\nsead = 1\n[judge.eval]\nlimits = 3\n[judge.evil]\n[juge]\n[judge.bias]\norders = 'both'\n"
+        "[defaults]\nsead = 1\n[judge.eval]\nlimits = 3\n[judge.evil]\n[juge]\n"
+        "[judge.bias]\norders = 'both'\n"
     )
     result = arrkit("judge", "eval")
     assert result.exit_code == 2
