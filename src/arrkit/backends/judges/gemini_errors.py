@@ -113,6 +113,9 @@ def from_status(
         message += f" ({endpoint.clean(name)})"
     if told := endpoint.clean(said, texts):
         message += f": {told}"
+    if _wrong_key(details):
+        # Google says 400 for it, which elsewhere means that the model cannot do what the request wants.
+        status = 401
     return TransportError(
         kind,
         message,
@@ -171,17 +174,18 @@ def _used_up(said: str, details: Sequence[Mapping[str, Json]]) -> bool:
     )
 
 
+def _wrong_key(details: Sequence[Mapping[str, Json]]) -> bool:
+    return any(words(detail.get("reason")) in ("API_KEY_INVALID", "API_KEY_EXPIRED") for detail in details)
+
+
 def _remedy(kind: ErrorKind, status: int, details: Sequence[Mapping[str, Json]], endpoint: Endpoint) -> str:
     if kind is ErrorKind.EXHAUSTED:
-        return (
-            "Wait until the quota is renewed, or raise it for the project, then run the same command again."
-        )
+        return "Wait until the quota is renewed, or raise it for the project."
     if kind is ErrorKind.TOO_LARGE:
         return "Send smaller images (--image-size), or fewer."
     if kind is not ErrorKind.REJECTED:
         return ""
-    reasons = {words(detail.get("reason")) for detail in details}
-    if status == 401 or reasons & {"API_KEY_INVALID", "API_KEY_EXPIRED"}:
+    if status == 401 or _wrong_key(details):
         return f"Set {endpoint.key} to a key that is valid there."
     if status == 403:
         return f"Check that the project behind {endpoint.key} may use {endpoint.model}."
