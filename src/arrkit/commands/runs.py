@@ -8,6 +8,7 @@ from pathlib import Path
 
 from arrkit.canonical import Json
 from arrkit.errors import RunError
+from arrkit.judge.calls.health import RESUME
 from arrkit.runs.folder import RunFolder
 
 
@@ -21,7 +22,6 @@ def open_run(
             yield run
         except (KeyboardInterrupt, RunError) as stop:
             if run.journal.path.stat().st_size:
-                stop.add_note(
-                    f"All answers so far are in {run.path}. Run the same command again to go on from there."
-                )
+                how = "" if RESUME in str(stop) else " Run the same command again to go on from there."
+                stop.add_note(f"All answers so far are in {run.path}.{how}")
             raise

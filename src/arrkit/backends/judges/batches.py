@@ -107,7 +107,7 @@ def failed_batch(batch: str, about: Mapping[str, Json], endpoint: Endpoint) -> T
         # Looking again would not help, so this is no rate limit: the queue for batches is used up.
         ErrorKind.EXHAUSTED if full else ErrorKind.REJECTED,
         f"batch {batch} failed: {endpoint.clean(said) or 'the endpoint does not say why'}",
-        remedy="Run the same command again once other batches of this model are done." if full else "",
+        remedy="Wait until other batches of this model are done." if full else "",
         # Gone: nothing of it was worked on or will be paid, and it may be handed in anew.
         status=410,
     )

@@ -141,7 +141,7 @@ def _kind(
 
 def _remedy(kind: ErrorKind, status: int, parameter: str, endpoint: Endpoint) -> str:
     if kind is ErrorKind.EXHAUSTED:
-        return "Add credit or raise the limit of the account, then run the same command again."
+        return "Add credit to the account, or raise its limit."
     if kind is ErrorKind.TOO_LARGE:
         return "Send smaller images (--image-size), or fewer."
     if kind is not ErrorKind.REJECTED:
