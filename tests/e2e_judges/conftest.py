@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -17,8 +16,7 @@ import numpy as np
 import pytest
 import wire_gemini
 import wire_openai
-from loopback import Seen
-from looking import looking_gemini, looking_openai
+from looking import digest, looking_gemini, looking_openai
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -58,10 +56,6 @@ class Hosted:
     def bodies(self) -> Counter[str]:
         """How often each request arrived, by a digest of its body."""
         return Counter(digest(seen) for seen in self.wire.requests)
-
-
-def digest(seen: Seen) -> str:
-    return hashlib.sha256(seen.raw).hexdigest()
 
 
 @pytest.fixture(autouse=True)

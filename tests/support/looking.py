@@ -8,6 +8,8 @@ the schema, the words or the questions of the request, as a model would have to.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import re
@@ -20,6 +22,7 @@ import wire_openai
 from loopback import Action, Seen
 from PIL import Image, ImageStat
 
+SKELETON = "Write this JSON object and nothing else:"
 STATEMENTS = ("The image is brightly lit.", "The picture is light all over.", "No part of it is very dark.")
 LABELS = re.compile(r"one word: (.*?)\.")
 
@@ -28,15 +31,30 @@ LABELS = re.compile(r"one word: (.*?)\.")
 class Asked:
     """What a request says, whichever wire it came by."""
 
+    system: str
     texts: Sequence[str]
     images: Sequence[bytes]
-    schema: Mapping[str, Any] | None
+    given: Mapping[str, Any] | None
     words: bool
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The schema that was sent, or the one that the prompt shows by an example."""
+        if self.given is not None:
+            return self.given
+        _, shown, outline = self.system.partition(SKELETON)
+        assert shown, "an object is asked for without a word on its form"
+        return _schema_of(json.loads(re.sub(r"<[^>]*>", "0", outline)))
 
     @property
     def lights(self) -> list[float]:
         """How bright each image is, in [0, 1]."""
         return [brightness(data) for data in self.images]
+
+
+def digest(seen: Seen) -> str:
+    """What a request said, to the byte."""
+    return hashlib.sha256(seen.raw).hexdigest()
 
 
 def brightness(data: bytes) -> float:
@@ -46,14 +64,13 @@ def brightness(data: bytes) -> float:
 
 def looked(asked: Asked) -> dict[str, Any]:
     """An answer for the schema asked for."""
-    assert asked.schema is not None
     fields = asked.schema["properties"]
     if "verdict" in fields:
         return _verdict(fields, asked.lights[-2:])
     if "dimensions" in fields:
         return {"dimensions": [_dimension("\n".join(asked.texts))]}
     assert "statement" in fields["criteria"]["items"]["properties"], fields
-    most = fields["criteria"]["maxItems"]
+    most = fields["criteria"].get("maxItems", 3)
     return {
         "reasoning": "Light decides.",
         "criteria": [
@@ -80,8 +97,11 @@ def looking_openai() -> Callable[[Seen], Action]:
     def respond(seen: Seen) -> Action:
         body = seen.body
         if seen.path.endswith("/systemone"):
-            return wire_openai.systemone(_decisions(body["questions"], body.get("images", [])))
+            return wire_openai.systemone(
+                _decisions(body["questions"], [_from_url(each) for each in body["images"]])
+            )
         asked = Asked(
+            wire_openai.system_of(seen),
             wire_openai.texts_of(seen),
             wire_openai.images_of(seen),
             wire_openai.schema_of(seen),
@@ -99,10 +119,15 @@ def looking_gemini() -> Callable[[Seen], Action]:
     """What a Gemini server answers."""
 
     def respond(seen: Seen) -> Action:
+        if seen.path.endswith("/decisions"):
+            body = seen.body
+            images = [base64.b64decode(each["data"]) for each in body["input"] if each["type"] == "image"]
+            return wire_gemini.decision(_decisions(body["questions"], images))
         config = wire_gemini.config_of(seen)
         texts = [part["text"] for part in wire_gemini.parts_of(seen) if "text" in part]
         words = bool(config.get("responseLogprobs"))
-        asked = Asked(texts, wire_gemini.images_of(seen), config.get("responseJsonSchema"), words)
+        schema = config.get("responseJsonSchema")
+        asked = Asked(wire_gemini.system_of(seen), texts, wire_gemini.images_of(seen), schema, words)
         if asked.words:
             shares = chances(asked, _labels(texts))
             return wire_gemini.answer(max(shares, key=shares.__getitem__), tokens=shares)
@@ -135,10 +160,29 @@ def _dimension(pool: str) -> dict[str, Any]:
     }
 
 
+def _schema_of(outline: Any) -> dict[str, Any]:
+    if isinstance(outline, dict):
+        return {"properties": {name: _schema_of(each) for name, each in outline.items()}}
+    if isinstance(outline, list):
+        return {"items": _schema_of(outline[0])}
+    return {"enum": outline.split(" | ")} if isinstance(outline, str) else {}
+
+
+def _from_url(url: str) -> bytes:
+    return base64.b64decode(url.partition(",")[2])
+
+
 def _labels(texts: Sequence[str]) -> list[str]:
     (said,) = LABELS.findall(texts[-1])
     return re.split(r", | or ", said)
 
 
-def _decisions(questions: Mapping[str, Any], images: Sequence[str]) -> dict[str, Any]:
-    raise NotImplementedError
+def _decisions(questions: Mapping[str, Any], images: Sequence[bytes]) -> dict[str, Any]:
+    asked = Asked("", (), images, None, words=True)
+    answers = {}
+    for name, question in questions.items():
+        shares = chances(asked, list(question["criteria"]))
+        choice = max(shares, key=shares.__getitem__)
+        sure = shares[choice]
+        answers[name] = {"type": "choice", "choice": choice, "confidence": sure, "probabilities": shares}
+    return answers
