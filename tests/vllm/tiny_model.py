@@ -55,9 +55,10 @@ CHAT_TEMPLATE = """\
 {% endif -%}
 """
 
-# Added to a token's logit, whatever came before it. Left alone, random weights end a string once in a
-# hundred tokens and fill the free space between JSON's tokens with newlines until the room is used up.
-ENDS_A_STRING = 3.0
+# Added to a token's logit, whatever came before it. Left alone, random weights end a string or a list once
+# in a hundred tokens, fill the free space between JSON's tokens with newlines until the room is used up, and
+# call every pair a tie.
+ENDS = 3.0
 WHITE = -8.0
 TIE = -4.0
 # What the constant dimension of the residual stream enters with, and what the last norm leaves of it: 0.048
@@ -193,8 +194,8 @@ def build_weights(tokenizer: Tokenizer, config: dict[str, object]) -> dict[str, 
     bias = torch.zeros(tokenizer.get_vocab_size())
     for number in range(tokenizer.get_vocab_size()):
         written = tokenizer.decode([number])
-        if written.startswith('"'):
-            bias[number] = ENDS_A_STRING
+        if written.startswith(('"', "]", "}")):
+            bias[number] = ENDS
         elif written and not written.strip():
             bias[number] = WHITE
         elif written.strip() == "tie":

@@ -1,0 +1,75 @@
+"""A server that asks for a key, and then dies in the middle of its work."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import cast
+
+import pytest
+from vllm_server import MODEL, served
+
+from arrkit.backends.registry import make_judge
+from arrkit.judge.transport import (
+    ErrorKind,
+    GenerateRequest,
+    Reply,
+    Sampling,
+    TextPart,
+    Transport,
+    TransportError,
+)
+
+pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm")]
+
+KEY = "a-key-for-this-test"
+SHORT = GenerateRequest("", (TextPart("Name a colour."),), sampling=Sampling(max_output_tokens=8))
+# Half a minute of writing: the server will not live that long.
+LONG = GenerateRequest(
+    "", (TextPart("Write a novel."),), sampling=Sampling(temperature=1.0, max_output_tokens=20_000)
+)
+
+
+async def one(transport: Transport, request: GenerateRequest) -> Reply | TransportError:
+    try:
+        return await transport.generate(request)
+    except TransportError as error:
+        return error
+
+
+def test_the_key_and_the_end(vllm_python, vllm_model, tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("vllm-end")
+    with served(vllm_python, vllm_model, folder, key=KEY) as server:
+        spec = f"vllm:{MODEL}?base_url={server.base_url}"
+
+        async def without() -> TransportError:
+            transport = cast(Transport, make_judge(spec))
+            error = await one(transport, SHORT)
+            await transport.aclose()
+            assert isinstance(error, TransportError), error
+            return error
+
+        async def until_the_end() -> None:
+            transport = cast(Transport, make_judge(spec))
+            reply = await one(transport, SHORT)
+            assert isinstance(reply, Reply), reply
+            flying = [asyncio.create_task(one(transport, LONG)) for _ in range(3)]
+            await asyncio.sleep(1.0)
+            assert not any(task.done() for task in flying)
+            server.kill()
+            killed = time.monotonic()
+            errors = await asyncio.wait_for(asyncio.gather(*flying), 30)
+            assert time.monotonic() - killed < 10
+            errors.append(await one(transport, SHORT))
+            await transport.aclose()
+            for error in errors:
+                assert isinstance(error, TransportError), error
+                assert error.kind is ErrorKind.TRANSIENT
+                assert error.remedy == f"Start the server: vllm serve {MODEL}"
+                assert KEY not in f"{error} {error.remedy}"
+
+        error = asyncio.run(without())
+        assert (error.kind, error.status) == (ErrorKind.REJECTED, 401)
+        assert error.remedy == "Set VLLM_API_KEY to a key that is valid there."
+        monkeypatch.setenv("VLLM_API_KEY", KEY)
+        asyncio.run(until_the_end())
