@@ -6,11 +6,11 @@ once more with what was wrong with it; refusals and errors become outcomes; only
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from arrkit.concurrency import together
 from arrkit.judge.answers.extract import Unreadable
 from arrkit.judge.answers.read import PARSER, readable
 from arrkit.judge.calling import Called, Calls
@@ -217,17 +217,6 @@ def total_usage(usages: Sequence[Usage]) -> Usage:
         _total([usage.reasoning_tokens for usage in usages]),
         None if None in seconds else sum(each or 0.0 for each in seconds),
     )
-
-
-async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """All results, in order. The first failure is raised once all are through: none runs on unwatched."""
-    results = await asyncio.gather(*work, return_exceptions=True)
-    done: list[T] = []
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-        done.append(result)
-    return done
 
 
 def _total(values: Sequence[int | None]) -> int | None:

@@ -6,14 +6,13 @@ for the report.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import heapq
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from arrkit.concurrency import run_bounded
+from arrkit.concurrency import run_bounded, together
 from arrkit.data.pairs import ImageUnreadable, Label, PreferencePair
 from arrkit.errors import InputError
 from arrkit.judge.choices import Orders
@@ -188,17 +187,15 @@ async def judge_pairs(
                 lost = Verdict(Outcome.FAILED, detail=f"no criteria: {written.outcome}: {written.detail}")
                 return Judged(lost if Order.AB in shown else None, lost if Order.BA in shown else None)
             dimensions = draft_dimensions(contender.name, written.drafts)
-        verdicts = await asyncio.gather(
-            *(
-                session.compare(
-                    compare_request(pair, order, dimensions),
-                    pair=pair.id,
-                    order=order,
-                    rubric=contender.name,
-                    label=pair.label,
-                )
-                for order in shown
+        verdicts = await together(
+            session.compare(
+                compare_request(pair, order, dimensions),
+                pair=pair.id,
+                order=order,
+                rubric=contender.name,
+                label=pair.label,
             )
+            for order in shown
         )
         by_order = dict(zip(shown, verdicts, strict=True))
         return Judged(by_order.get(Order.AB), by_order.get(Order.BA), dimensions)
@@ -206,7 +203,7 @@ async def judge_pairs(
     async def judge_one(pair: PreferencePair) -> Case | None:
         shown = presentations(pair, orders, seed)
         try:
-            judged = await asyncio.gather(*(judge_under(pair, each, shown) for each in contenders))
+            judged = await together(judge_under(pair, each, shown) for each in contenders)
         except ImageUnreadable as error:
             if strict:
                 raise InputError(f"{pair.origin or pair.id}: {error}") from error

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from arrkit.concurrency import together
 from arrkit.judge.answers.read import ANSWERS, SIDES
-from arrkit.judge.asking import Ended, Inquiry, together, word_sampling
+from arrkit.judge.asking import Ended, Inquiry, word_sampling
 from arrkit.judge.choices import Scoring
 from arrkit.judge.prompts.parts import Form, Shown
 from arrkit.judge.prompts.verdicts import (

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from arrkit.concurrency import together
 from arrkit.data.encode import LONG_EDGE, check_size, encode
 from arrkit.data.pairs import Picture
 from arrkit.errors import InputError, nearest
@@ -22,7 +23,7 @@ from arrkit.judge.answers.read import (
     read_structure,
     read_verdict,
 )
-from arrkit.judge.asking import Ended, Inquiry, sampling_for, together
+from arrkit.judge.asking import Ended, Inquiry, sampling_for
 from arrkit.judge.calling import Calls
 from arrkit.judge.choices import Scoring
 from arrkit.judge.pooling import Dimensions, structure_pool
