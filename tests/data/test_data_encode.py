@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from arrkit.data.encode import Encoded, ImageEncoder, check_size, encode, encode_image, fitted
+from arrkit.data.encode import Encoded, ImageEncoder, check_size, encode, encode_image, fitted, look
 from arrkit.data.images import picture_from_bytes
 from arrkit.data.pairs import ImageUnreadable, Picture
 
@@ -256,3 +256,47 @@ def test_the_digest_is_of_the_bytes() -> None:
     assert made.digest == Encoded(made.data, "x", 1, 1).digest
     assert made.digest != encode_image(noise(70, 70, 1)).digest
     assert "\\x" not in repr(made), "the bytes do not belong into a message"
+
+
+def test_pictures_are_looked_at_in_threads() -> None:
+    where: list[threading.Thread] = []
+
+    def load() -> Image.Image:
+        where.append(threading.current_thread())
+        return noise(8, 8)
+
+    pictures = [Picture("a", load), Picture("b", load)]
+    asyncio.run(look(pictures))
+    assert all(picture.known_digest for picture in pictures)
+    assert len(where) == 2
+    assert threading.main_thread() not in where
+
+
+def test_encodings_go_before_looks() -> None:
+    encoder = ImageEncoder(threads=1)
+    order: list[str] = []
+    gate = threading.Event()
+
+    def picture(name: str, seed: int) -> Picture:
+        def load() -> Image.Image:
+            order.append(name)
+            if name == "first":
+                assert gate.wait(5)
+            return noise(80, 80, seed)
+
+        return Picture(name, load)
+
+    async def work() -> None:
+        known = picture("known", 1)
+        await encoder.look(known)
+        known.release()
+        waiting = [asyncio.create_task(encoder.look(picture(name, 2))) for name in ("first", "second")]
+        while "first" not in order:
+            await asyncio.sleep(0.001)
+        waiting.append(asyncio.create_task(encoder.encode(known)))
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(work())
+    assert order == ["known", "first", "known", "second"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
+from PIL import Image
 from scripted import FAILED, FIRST, SECOND, TIE, Pairs, ScriptedJudge, bright, pair, unreadable
 
-from arrkit.data.pairs import Label
+from arrkit.data.pairs import Label, Picture, PreferencePair, Task
 from arrkit.errors import InputError
 from arrkit.judge.choices import Orders
 from arrkit.judge.evaluate import MAX_GROUPS, Contender, judge_pairs, presentations
@@ -139,3 +141,19 @@ def test_pictures_are_let_go_once_their_pair_is_done():
     pairs = [pair(i) for i in range(3)]
     judge_all(ScriptedJudge(), Pairs(pairs))
     assert all(picture._image is None for each in pairs for picture in each.pictures)
+
+
+def test_a_judge_is_asked_in_the_order_of_the_data_whichever_image_is_read_first():
+    def slow(number):
+        def load():
+            time.sleep(0.02 * (number % 3 == 0))
+            return Image.new("RGB", (8, 8), (number, 0, 0))
+
+        return Picture(f"{number}", load)
+
+    pairs = [
+        PreferencePair(f"p{i}", Task.T2I, f"{i}", slow(2 * i), slow(2 * i + 1), Label.A) for i in range(12)
+    ]
+    judge = ScriptedJudge()
+    judge_all(judge, pairs, orders=Orders.FORWARD)
+    assert [request.prompt for request in judge.requests] == [str(i) for i in range(12)]

@@ -90,8 +90,9 @@ class ChosenJudge:
                 wide=options.batch,
                 seed=options.seed,
             )
-            # The caller has the one retry loop: a second one on top would multiply the attempts.
-            session = JudgeSession(self._on(caller), journal, concurrency=width, retries=0)
+            # The caller has the one retry loop: a second one on top would multiply the attempts. It bounds
+            # the requests too; twice as many are let in, so that images are ready when one may be sent.
+            session = JudgeSession(self._on(caller), journal, concurrency=2 * width, retries=0)
             yield Bench(session, max(2, width), caller.totals, cache)
 
     @contextmanager

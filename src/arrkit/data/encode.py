@@ -22,10 +22,12 @@ import io
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
+from heapq import heappop, heappush
 from typing import TypeVar
 
 from PIL import Image
@@ -38,8 +40,10 @@ LONG_EDGE = 1024
 """The default limit of the longer side, in pixels."""
 FLAT_COLOURS = 256
 SMALL_PIXELS = 64 * 64
-MEMORY = 256 * 2**20
-"""How many bytes of encodings are kept by default: some 700 photos."""
+MEMORY = 64 * 2**20
+"""How many bytes of encodings are kept by default: some 200 photos. The requests that show an image to one
+judge follow each other closely, so more would only make memory grow with the number of pairs.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,8 @@ class ImageEncoder:
         self._kept: OrderedDict[tuple[str, int], Encoded] = OrderedDict()
         self._held = 0
         self._working: dict[tuple[object, ...], Future[object]] = {}
+        self._waiting: list[tuple[bool, int, Callable[[], None]]] = []
+        self._arrivals = 0
 
     @property
     def held(self) -> int:
@@ -119,14 +125,19 @@ class ImageEncoder:
 
         The picture's pixels stay in memory until someone releases the picture.
         """
-        digest = picture.known_digest
-        if digest is None:
-            digest = await self._shared(("digest", id(picture)), lambda: picture.digest)
-        key = (digest, long_edge)
+        key = (await self.look(picture), long_edge)
         kept = self._look_up(key)
         if kept is not None:
             return kept
         return await self._shared(key, lambda: self._make(picture, key))
+
+    async def look(self, picture: Picture) -> str:
+        """The digest of ``picture``, whose pixels are read in a thread; raises :class:`ImageUnreadable`."""
+        digest = picture.known_digest
+        if digest is None:
+            # Behind all encodings, after which pixels are let go: else everyone's would be read first.
+            digest = await self._shared(("digest", id(picture)), lambda: picture.digest, later=True)
+        return digest
 
     def _make(self, picture: Picture, key: tuple[str, int]) -> Encoded:
         # Whoever looked before the last encoding was stored, and came here after, finds it now.
@@ -136,24 +147,41 @@ class ImageEncoder:
             self._store(key, kept)
         return kept
 
-    async def _shared(self, key: tuple[object, ...], work: Callable[[], T]) -> T:
-        """Do ``work`` in a thread, or wait for the same work under way."""
+    async def _shared(self, key: tuple[object, ...], work: Callable[[], T], *, later: bool = False) -> T:
+        """Do ``work`` in a thread, or wait for the same work under way; ``later`` work gives way to other."""
         with self._lock:
             future: Future[T] | None = self._working.get(key)  # type: ignore[assignment]
             if future is None:
                 if self._pool is None:
                     self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="arrkit-encode")
-                future = self._pool.submit(self._run, key, work)
+                future = Future()
                 self._working[key] = future  # type: ignore[assignment]
+                self._arrivals += 1
+                run: Callable[[], None] = partial(self._run, key, work, future)
+                heappush(self._waiting, (later, self._arrivals, run))
+                self._pool.submit(self._next)
         # Shielded: one who stops waiting must not take the encoding away from the others.
         return await asyncio.shield(asyncio.wrap_future(future))
 
-    def _run(self, key: tuple[object, ...], work: Callable[[], T]) -> T:
+    def _next(self) -> None:
+        with self._lock:
+            _, _, run = heappop(self._waiting)
+        run()
+
+    def _run(self, key: tuple[object, ...], work: Callable[[], T], future: Future[T]) -> None:
+        future.set_running_or_notify_cancel()
         try:
-            return work()
-        finally:
-            with self._lock:
-                self._working.pop(key, None)
+            result = work()
+        except BaseException as error:
+            self._done(key)
+            future.set_exception(error)
+        else:
+            self._done(key)
+            future.set_result(result)
+
+    def _done(self, key: tuple[object, ...]) -> None:
+        with self._lock:
+            self._working.pop(key, None)
 
     def _look_up(self, key: tuple[str, int]) -> Encoded | None:
         with self._lock:
@@ -183,3 +211,14 @@ async def encode(picture: Picture, long_edge: int = LONG_EDGE) -> Encoded:
     :class:`ImageUnreadable` where the picture cannot be opened.
     """
     return await _SHARED.encode(picture, long_edge)
+
+
+async def look(pictures: Iterable[Picture]) -> None:
+    """Find out the digests of ``pictures`` in threads, so that no event loop waits for them afterwards.
+
+    Raises :class:`ImageUnreadable`, for the first of them that cannot be opened, once all are through.
+    """
+    found = await asyncio.gather(*(_SHARED.look(each) for each in pictures), return_exceptions=True)
+    for digest in found:
+        if isinstance(digest, BaseException):
+            raise digest

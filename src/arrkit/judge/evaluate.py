@@ -6,6 +6,7 @@ for the report.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import heapq
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from arrkit.concurrency import run_bounded, together
+from arrkit.data.encode import look
 from arrkit.data.pairs import ImageUnreadable, Label, PreferencePair
 from arrkit.errors import InputError
 from arrkit.judge.choices import Orders
@@ -178,6 +180,17 @@ async def judge_pairs(
     next_digest = 0
     first_trouble = sys.maxsize
 
+    turns = asyncio.Lock()
+
+    async def looked_at(pair: PreferencePair) -> None:
+        # Images of several pairs are read at once, but pairs go on in the order of the data, so that a judge
+        # is asked in the same order each time.
+        looking = asyncio.gather(look(pair.pictures), return_exceptions=True)
+        async with turns:
+            (trouble,) = await looking
+        if trouble is not None:
+            raise trouble
+
     async def judge_under(pair: PreferencePair, contender: Contender, shown: Sequence[Order]) -> Judged:
         dimensions = contender.dimensions
         if contender.zero_shot:
@@ -203,6 +216,7 @@ async def judge_pairs(
     async def judge_one(pair: PreferencePair) -> Case | None:
         shown = presentations(pair, orders, seed)
         try:
+            await looked_at(pair)
             judged = await together(judge_under(pair, each, shown) for each in contenders)
         except ImageUnreadable as error:
             if strict:

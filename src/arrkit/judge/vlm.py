@@ -293,6 +293,8 @@ class VLMJudge:
     async def _encoded(self, picture: Picture, profile: ModelProfile) -> ImagePart:
         encoded = await encode(picture, self._image_size)
         check_size(encoded, profile.max_image_bytes, picture.name)
+        # The pixels have done their part, and would be most of what a pair under way holds in memory.
+        picture.release()
         return ImagePart(encoded.data, encoded.mime, encoded.width, encoded.height, encoded.digest)
 
 
