@@ -28,6 +28,7 @@ def prompt_of(seen):
 def test_a_throttled_run_waits_as_told_and_judges_every_pair(arrkit, wires, pairs, name):
     hosted = wires(name)
     wire, calm = hosted.wire, hosted.wire.respond
+    wire.latency = 0.08  # without a pause requests would go on for half a second
     told = []
 
     def respond(seen):

@@ -112,7 +112,7 @@ def test_a_key_is_in_no_file_and_no_output(arrkit, wires, pairs, folder, monkeyp
     shown.append(arrkit(*command, "--out", "torn", "--no-cache", "--debug").output)
 
     assert any(KEY in each for each in headers), "the key did travel, where it belongs"
-    assert "[key]" in shown[0] or "***" in shown[0] or "Incorrect" in shown[0], shown[0]
+    assert "[key]" in shown[0], "where the key stood"
     assert "Traceback" in shown[1]
     assert not [each for each in shown if KEY in each]
     assert KEY not in caplog.text
