@@ -26,3 +26,5 @@ run arrkit judge bias --rubric shapes-edit.json --judge "shapes?primacy=0.4" --o
 
 say "The rubrics are in $PWD: shapes-edit.json and shapes-t2i.json. The reports, to open in a browser:"
 find "$PWD" -name report.html | sort | sed 's/^/  /'
+
+say "To go on by yourself: $(command -v arrkit) --help"

@@ -1,4 +1,4 @@
-"""Canonical JSON, digests, and files that are never half-written."""
+"""Canonical JSON, digests, times, and files that are never half-written."""
 
 from __future__ import annotations
 
@@ -69,3 +69,12 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def utc_now() -> str:
+    """The time, UTC, ISO 8601 to the second; ``SOURCE_DATE_EPOCH`` fixes it for reproducible artifacts."""
+    from datetime import UTC, datetime
+
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

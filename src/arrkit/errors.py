@@ -54,7 +54,7 @@ class ArrkitError(Exception):
         self.closing = closing
         super().__init__(self.render())
 
-    def render(self, most: int = 20) -> str:
+    def render(self, most: int = 1000) -> str:
         """The text for a person: at most ``most`` problems, then how many there are, then the closing."""
         lines = [str(problem) for problem in self.problems[:most]]
         if len(self.problems) > most:
@@ -72,7 +72,21 @@ class InputError(ArrkitError):
 
 
 class RunError(ArrkitError):
-    """The input was right, but the run could not be finished."""
+    """The input was right, but the run could not be finished.
+
+    ``resumable`` says whether the same command may get further another time.
+    """
+
+    def __init__(
+        self,
+        problems: str | Problem | Sequence[Problem],
+        *,
+        hint: str = "",
+        closing: str = "",
+        resumable: bool = True,
+    ) -> None:
+        super().__init__(problems, hint=hint, closing=closing)
+        self.resumable = resumable
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

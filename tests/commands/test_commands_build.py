@@ -60,7 +60,7 @@ def test_ties_are_left_out_of_learning_and_counted():
     report = build_rubric(BuildOptions(holdout=0.0), judge=ScriptedJudge(), pairs=pairs)
     assert report.ties == 5
     assert report.rubric.provenance.counts.seen == 15
-    with pytest.raises(InputError, match="all 20 are ties"):
+    with pytest.raises(InputError, match="all 20 that are not held back are ties"):
         build_rubric(
             BuildOptions(out=Path("b.json"), holdout=0.0),
             judge=ScriptedJudge(),

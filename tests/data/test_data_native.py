@@ -627,7 +627,8 @@ def test_memory_does_not_grow_with_the_file(
 
     peak(10)
     # The check keeps eight bytes a row to tell ids apart, and sorts a copy of them.
-    assert peak(many) < peak(few) * 1.1 + checked * 4 * 8 * many
+    # Some kilobytes come and go with the interpreter's own caches; growth with the rows would be megabytes.
+    assert peak(many) < peak(few) * 1.1 + checked * 4 * 8 * many + 16_384
 
 
 def test_memory_does_not_grow_with_a_yaml_file(tmp_path: Path) -> None:

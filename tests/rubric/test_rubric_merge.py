@@ -20,6 +20,7 @@ from arrkit.judge.protocol import (
     StructuredDimension,
     StructureRequest,
 )
+from arrkit.judge.session import JudgeSession
 from arrkit.rubric.files import read_rubric, rubric_digest, rubric_from_json, rubric_to_json
 from arrkit.rubric.folding import fold_by_structure, fold_with_judge
 from arrkit.rubric.merge import Fold, fold_criteria, merge_rubrics
@@ -162,7 +163,7 @@ class FoldingJudge:
 def test_a_judge_folds_near_duplicates_and_nothing_else() -> None:
     whole = rubric("a", ("Animals", (CAT, DOG)), ("Scene", (SKY,)))
     judge = FoldingJudge(grouped((1, 0)))  # the third criterion stands in no group
-    folded = asyncio.run(fold_with_judge(whole, judge))
+    folded = asyncio.run(fold_with_judge(whole, JudgeSession(judge)))
     assert layout(folded) == [("animals", ["cat"]), ("scene", ["sky"])]
     assert [criterion.statement for criterion in folded.criteria()] == ["Worded anew.", SKY.statement]
     assert folded.provenance.generator == "folding"
@@ -188,4 +189,4 @@ def test_a_structure_that_does_not_fit_is_a_failed_run(answer: Structure) -> Non
 def test_a_judge_without_an_answer_is_a_failed_run() -> None:
     silent = FoldingJudge(Structure(Outcome.REFUSED, detail="not for me"))
     with pytest.raises(RunError, match="folding could not say which criteria are alike: not for me"):
-        asyncio.run(fold_with_judge(rubric("a", ("Animals", (CAT, DOG))), silent))
+        asyncio.run(fold_with_judge(rubric("a", ("Animals", (CAT, DOG))), JudgeSession(silent)))

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from arrkit.canonical import utc_now
 from arrkit.errors import InputError, RunError
-from arrkit.runs.folder import RunFolder, now
+from arrkit.runs.folder import RunFolder
 from arrkit.runs.journal import Journal, read_records
 
 
@@ -114,4 +115,4 @@ def test_two_processes_cannot_share_a_folder(tmp_path):
 
 def test_the_time_can_be_fixed(monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
-    assert now() == "1970-01-01T00:00:00Z"
+    assert utc_now() == "1970-01-01T00:00:00Z"

@@ -21,7 +21,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _backends(options: BackendsOptions, as_json: bool) -> None:  # noqa: ARG001  every command takes both
-    """List the judges, policies, datasets and benchmarks that are installed, and whether each is ready."""
+    """List the plug-ins that are installed and what each needs.
+
+    Judges, policies, datasets and benchmarks, arrkit's own and those of other packages.
+    """
     from arrkit.backends.listing import Status, list_plugins
     from arrkit.cli import draw
 

@@ -11,7 +11,7 @@ import typer
 from arrkit.cli.bind import bind
 from arrkit.options import Opt
 
-app = typer.Typer(help="See and clear the judges' answers that are kept for all runs.", no_args_is_help=True)
+app = typer.Typer(help="See and clear the answers kept for all runs.", no_args_is_help=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

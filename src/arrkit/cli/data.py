@@ -22,7 +22,9 @@ def check(options: CheckOptions, as_json: bool) -> None:
         return
     out = draw.console()
     kind = f" for {found.task}" if found.task else ", of more than one task"
-    out.print(f"{options.pairs}: {found.pairs} pairs{kind}, {found.ties} of them ties", markup=False)
+    pairs = "1 pair" if found.pairs == 1 else f"{found.pairs} pairs"
+    ties = "1 of them a tie" if found.ties == 1 else f"{found.ties} of them ties"
+    out.print(f"{options.pairs}: {pairs}{kind}, {ties}", markup=False)
     if found.other_task:
         out.print(f"{found.other_task} rows name another task and are left out")
     if found.metadata_keys:

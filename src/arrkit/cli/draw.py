@@ -18,6 +18,7 @@ from arrkit.serial import to_json
 if TYPE_CHECKING:
     from arrkit.commands.compare import Comparison
     from arrkit.judge.calls.dry import Forecast
+    from arrkit.judge.evaluate import Skipped
     from arrkit.judge.protocol import Finding, Order
     from arrkit.judge.report import JudgeReport
     from arrkit.rubric.diff import RubricDiff
@@ -73,9 +74,19 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str =
     return drawn
 
 
-def percent(rate: Rate | None) -> str:
-    """``83.1 [79, 87]`` in per cent, or a dash. The ends are whole: a table of these must fit a terminal."""
-    return "–" if rate is None else f"{rate.value * 100:.1f} [{rate.low * 100:.0f}, {rate.high * 100:.0f}]"
+def percent(rate: Rate | None, n: int | None = None) -> str:
+    """``83.1 [79, 87]`` in per cent, or a dash; with the rate's own n where that is not ``n``.
+
+    The ends are whole: a table of these must fit a terminal.
+    """
+    if rate is None:
+        return "–"
+    own = f" n={rate.n}" if n is not None and rate.n != n else ""
+    return f"{rate.value * 100:.1f} [{rate.low * 100:.0f}, {rate.high * 100:.0f}]{own}"
+
+
+def _n(rate: Rate | None) -> int | None:
+    return None if rate is None else rate.n
 
 
 def points(rate: Rate | None) -> str:
@@ -97,8 +108,8 @@ def accuracy_table(report: JudgeReport) -> Table:
             row.rubric,
             percent(row.stats.accuracy),
             points(row.change.difference) if row.change else "",
-            percent(row.stats.both_right),
-            percent(row.stats.consistency),
+            percent(row.stats.both_right, _n(row.stats.accuracy)),
+            percent(row.stats.consistency, _n(row.stats.accuracy)),
             number(row.stats.kappa),
             str(row.stats.accuracy.n if row.stats.accuracy else 0),
         )
@@ -113,12 +124,12 @@ def bias_table(report: JudgeReport) -> Table:
     rows = [
         (
             row.rubric,
-            percent(row.stats.forward),
-            percent(row.stats.reverse),
+            percent(row.stats.forward, _n(row.stats.mean)),
+            percent(row.stats.reverse, _n(row.stats.mean)),
             percent(row.stats.mean),
             points(row.stats.gap),
-            percent(row.stats.consistency),
-            percent(row.stats.first_rate),
+            percent(row.stats.consistency, _n(row.stats.mean)),
+            percent(row.stats.first_rate, _n(row.stats.mean)),
             str(row.stats.mean.n if row.stats.mean else 0),
         )
         for row in report.rows
@@ -134,11 +145,11 @@ def group_tables(report: JudgeReport) -> Iterator[Table]:
             (
                 value,
                 *(percent(row.groups[name][value].accuracy) for row in report.rows),
-                str(report.rows[0].groups[name][value].pairs),
+                str(_n(report.rows[-1].groups[name][value].accuracy) or 0),
             )
             for value in report.rows[0].groups[name]
         ]
-        yield table((name, *(f"{row.rubric} %" for row in report.rows), "pairs"), rows)
+        yield table((name, *(f"{row.rubric} %" for row in report.rows), "n"), rows)
 
 
 def coverage_line(report: JudgeReport) -> str:
@@ -174,6 +185,14 @@ def forecast(out: Console, judge: str, foreseen: Forecast, *, as_json: bool) -> 
     out.print(BASIS, style="dim", markup=False)
 
 
+def skipped_lines(err: Console, skipped: Sequence[Skipped], run: str) -> None:
+    """One line for each pair left out since an image could not be read, the first ten."""
+    for each in skipped[:10]:
+        err.print(f"skipped {each.origin}: {each.reason}", markup=False)
+    if len(skipped) > 10:
+        err.print(f"... and {len(skipped) - 10} more skipped pairs, all in {run}/report.json", markup=False)
+
+
 def remarks(report: JudgeReport) -> None:
     """Where the run is, what was skipped and what was not paid for again, on standard error."""
     from arrkit.judge.report import undecided
@@ -181,10 +200,7 @@ def remarks(report: JudgeReport) -> None:
     err = messages()
     if undecided(report):
         err.print(undecided(report), style="yellow", markup=False)
-    for skipped in report.skipped[:10]:
-        err.print(f"skipped {skipped.origin}: {skipped.reason}", markup=False)
-    if len(report.skipped) > 10:
-        err.print(f"... and {len(report.skipped) - 10} more skipped pairs, all in {report.run}/report.json")
+    skipped_lines(err, report.skipped, report.run)
     for remark in report.remarks:
         err.print(remark, markup=False)
     if report.replayed:

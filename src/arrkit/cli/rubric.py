@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from arrkit.commands.build import BuildReport
     from arrkit.commands.verify import VerifyReport
 
-app = typer.Typer(
-    help="Learn a rubric from preference pairs; check, merge and convert rubrics.", no_args_is_help=True
-)
+app = typer.Typer(help="Learn, check, merge and convert rubrics.", no_args_is_help=True)
 
 
 @bind(app, "rubric", "build", BuildOptions, example="arrkit rubric build --task edit")
@@ -50,7 +49,7 @@ def build(options: BuildOptions, as_json: bool) -> None:
         draw.print_json(report)
     else:
         _draw_build(report)
-    _remark_build(report)
+    _remark_build(report, options)
 
 
 def _draw_build(report: BuildReport) -> None:
@@ -62,7 +61,9 @@ def _draw_build(report: BuildReport) -> None:
     counts = report.rubric.provenance.counts
     if counts is not None:
         postponed = (
-            f", {counts.postponed} left out since the judge gave no answer" if counts.postponed else ""
+            f", {counts.postponed} left out since an image or an answer was missing"
+            if counts.postponed
+            else ""
         )
         ties = f"; {report.ties} more are ties, which explain nothing" if report.ties else ""
         out.print(
@@ -78,15 +79,17 @@ def _draw_build(report: BuildReport) -> None:
             out.print(f"[dim]{note}[/dim]")
 
 
-def _remark_build(report: BuildReport) -> None:
+def _remark_build(report: BuildReport, options: BuildOptions) -> None:
     from arrkit.cli import draw
 
     err = draw.messages()
+    draw.skipped_lines(err, report.skipped, report.run)
     if report.replayed:
         err.print(f"{report.replayed} answers were already in the run, {report.asked} were asked for now")
     err.print(f"report: {report.run}/report.html", markup=False)
     err.print(f"rubric: {report.path}", markup=False)
-    err.print(f"next:   arrkit judge bias --rubric {report.path}", markup=False)
+    own = f" --pairs FILE --judge {shlex.quote(options.judge)}" if options.pairs is not None else ""
+    err.print(f"next:   arrkit judge bias --rubric {report.path}{own}", markup=False)
 
 
 @bind(

@@ -21,7 +21,7 @@ from arrkit.data.pairs import ImageUnreadable, Label, PairDataset, PreferencePai
 from arrkit.errors import InputError
 from arrkit.judge.calls.dry import Forecast
 from arrkit.judge.choices import Orders
-from arrkit.judge.evaluate import Contender, Evaluation, judge_pairs
+from arrkit.judge.evaluate import Contender, Evaluation, Skipped, judge_pairs
 from arrkit.judge.paper import PaperSession, stand_ins
 from arrkit.judge.protocol import Judge, Order, StructureRequest, compare_request, draft_dimensions
 from arrkit.judge.report import JudgeReport
@@ -40,7 +40,8 @@ from arrkit.serial import to_json
 class BuildReport:
     """What ``rubric build`` made: the rubric, where it is, and how it did on the pairs held back.
 
-    ``held_out`` is None where no pairs were held back. ``ties`` pairs were left out, since a tie gives
+    ``held_out`` is None where no pairs that people decided were held back. ``skipped`` are the pairs with an
+    image that could not be read. ``ties`` pairs were left out, since a tie gives
     nothing to explain.
     """
 
@@ -49,6 +50,7 @@ class BuildReport:
     path: str
     held_out: JudgeReport | None
     ties: int
+    skipped: tuple[Skipped, ...]
     asked: int
     replayed: int
     run: str
@@ -85,16 +87,18 @@ def build_rubric(
     dataset = pairs if pairs is not None else open_dataset(options, task=options.task, split="train")
     task = _task(options, dataset)
     out = options.out or Path(f"rubric-{task}.json")
-    known = identity(options) | {"judge": chosen.name, "dataset": dataset.name, "task": str(task)}
+    name = options.name or _name(options, dataset)
+    known = identity(options) | {
+        "judge": chosen.name,
+        "dataset": dataset.name,
+        "task": str(task),
+        "name": name,
+    }
     _refuse_other(out, run_path("rubric build", known), force=options.force)
     with open_run("rubric build", known, None) as run, chosen.at_work(run) as bench:
         split = split_pairs(dataset, task, holdout=options.holdout, seed=options.seed)
         if not split.build:
-            raise InputError(
-                f"{dataset.name} holds no pair that people decided"
-                + (f": all {split.ties} are ties" if split.ties else ""),
-                hint="A tie gives nothing to explain; give pairs with a preferred image.",
-            )
+            raise _nothing_to_learn_from(dataset, split)
         return run_sync(_build(options, bench, dataset, task, split, out, run, watch))
 
 
@@ -174,7 +178,10 @@ async def _build(
     )
     report: JudgeReport | None = None
     evaluation: Evaluation | None = None
-    if split.held_out:
+    # Written before it is measured: whatever happens to the held-out pairs, what was learned is kept.
+    write_rubric(rubric, run.path / "rubric.json", force=True)
+    write_rubric(rubric, out, force=True)
+    if any(pair.label is not Label.TIE for pair in split.held_out):
         named = NamedRubric(rubric.name, rubric, rubric_digest(rubric))
         report, evaluation = await measure(
             bench,
@@ -193,8 +200,18 @@ async def _build(
     sealed = rubric_digest(rubric)
     write_rubric(rubric, run.path / "rubric.json", force=True)
     write_rubric(rubric, out, force=True)
+    unreadable = (each for each in learned.learned if each.unreadable)
+    skipped = tuple(Skipped(each.pair.origin or each.pair.id, each.trouble) for each in unreadable)
     result = BuildReport(
-        rubric, sealed, str(out), report, split.ties, session.asked, session.replayed, str(run.path)
+        rubric,
+        sealed,
+        str(out),
+        report,
+        split.ties,
+        skipped + (report.skipped if report else ()),
+        session.asked,
+        session.replayed,
+        str(run.path),
     )
     run.write_json("report.json", to_json(result, defaults=True))
     write_page(
@@ -238,6 +255,19 @@ def split_pairs(pairs: Iterable[PreferencePair], task: Task, *, holdout: float, 
         (held if len(held) < wanted else build).extend(prompts[prompt])
     decided = tuple(pair for pair in build if pair.label is not Label.TIE)
     return Split(decided, tuple(held), len(build) - len(decided))
+
+
+def _nothing_to_learn_from(dataset: PairDataset, split: Split) -> InputError:
+    if split.held_out and not split.ties:
+        return InputError(
+            f"all {len(split.held_out)} pairs of {dataset.name} have one prompt, and stay together",
+            hint="Give pairs of several prompts, or pass --holdout 0 to hold none back.",
+        )
+    ties = f": all {split.ties} that are not held back are ties" if split.ties else ""
+    return InputError(
+        f"{dataset.name} holds no pair to learn from{ties}",
+        hint="A tie gives nothing to explain; give pairs with a preferred image.",
+    )
 
 
 def _task(options: BuildOptions, dataset: PairDataset) -> Task:

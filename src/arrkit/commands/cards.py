@@ -18,7 +18,8 @@ ORDER_NAMES = {Order.AB: "A first", Order.BA: "B first"}
 def learned_card(learned: Learned) -> PairCard:
     """One build pair: its fate, and the verdicts under its best candidate criteria."""
     judgments: tuple[Judgment, ...] = ()
-    remarks = [f"{learned.revisions} refinements"] if learned.revisions else []
+    tries = learned.revisions
+    remarks = [f"{tries} refinement{'s' if tries > 1 else ''}"] if tries else []
     if learned.trouble:
         remarks.append(learned.trouble)
     if learned.best is not None:
@@ -28,6 +29,8 @@ def learned_card(learned: Learned) -> PairCard:
             for order, verdict in learned.best.verdicts
         )
         kept = set(learned.drafts)
+        if not kept:
+            remarks += [f"Tried: {draft.statement}" for draft in learned.best.drafts]
         remarks += [f"Kept: {draft.statement}" for draft in learned.best.drafts if draft in kept]
     return pair_card(learned.pair, judgments, state=str(learned.fate), remarks=tuple(remarks))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from arrkit.canonical import Json
 from arrkit.commands.inputs import (
+    NO_RUBRIC,
     ZERO_SHOT,
     NamedRubric,
     contenders,
@@ -133,7 +134,7 @@ def _subject(options: EvalOptions | BiasOptions, judge: Judge | None, pairs: Pai
         "dataset": dataset.name,
         "rubric": [each.digest for each in rubrics] + [f"{ZERO_SHOT}:{zero_shot}"] * bool(zero_shot),
     }
-    tried = contenders(rubrics, baseline=options.baseline, zero_shot=zero_shot)
+    tried = contenders(rubrics, baseline=options.baseline or NO_RUBRIC in options.rubric, zero_shot=zero_shot)
     return _Subject(chosen, dataset, rubrics, tried, known)
 
 

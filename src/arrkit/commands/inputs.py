@@ -17,7 +17,7 @@ from arrkit.backends.spec import Spec
 from arrkit.commands.judges import ChosenJudge, choose_judge
 from arrkit.commands.options import JudgingOptions
 from arrkit.data.native import open_pairs
-from arrkit.data.pairs import PairDataset, PreferencePair, Task
+from arrkit.data.pairs import Label, PairDataset, PreferencePair, Task
 from arrkit.errors import InputError
 from arrkit.judge.evaluate import Contender
 from arrkit.judge.protocol import Judge
@@ -75,10 +75,15 @@ def open_dataset(options: JudgingOptions, *, task: Task | None, split: str) -> P
     if task is not None and dataset.task is not None and dataset.task is not task:
         raise InputError(
             f"{dataset.name} holds pairs of the task {dataset.task}, not {task}",
-            hint=f"Give pairs of the task {task}, or another rubric.",
+            hint=f"Give pairs for {task}, or a rubric for {dataset.task}: arrkit rubric list shows some, "
+            f"arrkit rubric build --task {dataset.task} learns one.",
         )
     if len(dataset) == 0:
         raise InputError(f"{dataset.name} holds no pairs")
+    if all(pair.label is Label.TIE for pair in dataset):
+        raise InputError(
+            f"all {len(dataset)} pairs of {dataset.name} are ties, which says nothing of what people prefer"
+        )
     return dataset if options.limit is None else Limited(dataset, options.limit)
 
 
@@ -148,7 +153,7 @@ def open_rubrics(names: Sequence[str]) -> list[NamedRubric]:
     return [
         each
         if shown.count(each.shown) == 1
-        else NamedRubric(f"{each.shown}@{each.digest[:6]}", each.rubric, each.digest)
+        else NamedRubric(f"{each.shown}@{each.digest.removeprefix('sha256:')[:6]}", each.rubric, each.digest)
         for each in rubrics
     ]
 

@@ -192,9 +192,6 @@ class MergeOptions:
     judge: Annotated[
         str, Opt("judge that folds criteria which say the same in other words", metavar="SPEC")
     ] = ""
-    dimensions: Annotated[
-        int, Opt("dimensions at the most, when a judge folds", low=1, high=20, metavar="N")
-    ] = 5
     force: Annotated[bool, Opt("replace the output file if it exists")] = False
 
 

@@ -12,7 +12,7 @@ from arrkit.judge.calls.totals import spent
 from arrkit.judge.evaluate import NO_VALUE, Contender, Evaluation
 from arrkit.judge.report import JudgeReport, Row, bias_verdict, undecided
 from arrkit.judge.tally import accuracy_rule
-from arrkit.rubric.build import LearnedRubric
+from arrkit.rubric.build import Fate, Learned, LearnedRubric
 from arrkit.rubric.model import Rubric
 from arrkit.runs.view import (
     Chart,
@@ -28,6 +28,9 @@ from arrkit.runs.view import (
 
 if TYPE_CHECKING:
     from arrkit.commands.build import BuildReport
+
+SIGNIFICANT = 0.05
+"""Above this p-value of McNemar's test a change is not spoken of as one, whatever its interval."""
 
 PAGE_PAIRS = 200
 """How many pairs a page shows, most telling first; the run's journal holds all."""
@@ -120,10 +123,15 @@ def build_page(
         ),
         charts=(accuracy_chart(report.rows),) if report else (),
         rubrics=(rubric_view(rubric, result.digest),),
-        pairs=tuple(learned_card(each) for each in learned.learned[:PAGE_PAIRS]) + held,
+        pairs=tuple(learned_card(each) for each in sorted(learned.learned, key=_troublesome)[:PAGE_PAIRS])
+        + held,
         pairs_total=counts.seen + (evaluation.pairs if evaluation else 0),
         notes=notes(report) if report else (),
     )
+
+
+def _troublesome(learned: Learned) -> int:
+    return [Fate.DISCARDED, Fate.POSTPONED, Fate.REFINED, Fate.PASSED].index(learned.fate)
 
 
 def verdict_sentences(report: JudgeReport) -> list[str]:
@@ -140,26 +148,24 @@ def verdict_sentences(report: JudgeReport) -> list[str]:
             f"{under} the judge agrees with people on {alone.value * 100:.1f} % of the pairs "
             f"(95 % interval {alone.low * 100:.1f} to {alone.high * 100:.1f}; chance is 50)."
         )
+    first = report.rows[0]
+    than = f" than under the rubric {first.rubric}" if first.digest else ""
     for row in report.rows:
         if row.change is None or row.change.difference is None:
             continue
         change = row.change.difference
         low, high = change.low * 100, change.high * 100
         size = f"{change.value * 100:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
-        if change.low > 0:
-            sentences.append(
-                f"The rubric {row.rubric} makes the judge agree with people more often ({size})."
-            )
-        elif change.high < 0:
-            sentences.append(
-                f"The rubric {row.rubric} makes the judge agree with people less often ({size})."
-            )
-        else:
+        if row.change.p > SIGNIFICANT or low <= 0 <= high:
             sentences.append(
                 f"Whether the rubric {row.rubric} helps cannot be told from these pairs ({size})."
             )
-    if report.rows[-1].stats.consistency is not None:
-        sentences.append(bias_verdict(report.rows[-1]))
+            continue
+        often = "more" if low > 0 else "less"
+        sentences.append(
+            f"The rubric {row.rubric} makes the judge agree with people {often} often{than} ({size})."
+        )
+    sentences += [bias_verdict(row) for row in report.rows if row.stats.consistency is not None]
     return sentences
 
 

@@ -6,7 +6,7 @@ from arrkit.canonical import refuse_existing, write_atomic
 from arrkit.commands.judges import choose_judge
 from arrkit.commands.options import ExportOptions, ImportOptions, JudgingOptions, MergeOptions
 from arrkit.concurrency import run_sync
-from arrkit.judge.protocol import Judge
+from arrkit.judge.session import JudgeSession
 from arrkit.rubric.files import read_rubric, write_rubric
 from arrkit.rubric.folding import fold_with_judge
 from arrkit.rubric.library import read_text
@@ -33,14 +33,14 @@ def merge_rubrics(options: MergeOptions) -> Rubric:
 
 
 def _folded(rubric: Rubric, spec: str) -> Rubric:
-    async def fold(judge: Judge) -> Rubric:
+    async def fold(session: JudgeSession) -> Rubric:
         try:
-            return await fold_with_judge(rubric, judge)
+            return await fold_with_judge(rubric, session)
         finally:
-            await judge.aclose()
+            await session.judge.aclose()
 
     with choose_judge(spec, JudgingOptions()).at_work() as bench:
-        return run_sync(fold(bench.session.judge))
+        return run_sync(fold(bench.session))
 
 
 def export_rubric(options: ExportOptions) -> str:

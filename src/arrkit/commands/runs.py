@@ -21,7 +21,7 @@ def open_run(
         try:
             yield run
         except (KeyboardInterrupt, RunError) as stop:
-            if run.journal.path.stat().st_size:
+            if run.journal.path.stat().st_size and getattr(stop, "resumable", True):
                 how = "" if RESUME in str(stop) else " Run the same command again to go on from there."
                 stop.add_note(f"All answers so far are in {run.path}.{how}")
             raise

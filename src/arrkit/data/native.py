@@ -281,7 +281,11 @@ class _Check:
         if self.pairs == 0:
             if self.other_task:
                 rows = "its one row names" if self.other_task == 1 else f"all {self.other_task} rows name"
-                raise InputError(f"{name} holds no pairs for the task {self.rules.task}: {rows} another task")
+                raise InputError(
+                    f"{name} holds no pairs for the task {self.rules.task}: {rows} another task",
+                    hint="Name a rubric for that task (arrkit rubric list shows some), or build one: "
+                    f"arrkit rubric build --pairs {name}",
+                )
             raise InputError(f"{name} holds no pairs", hint="Give at least one row.")
         if self.ties == self.pairs:
             what = "the only pair of" if self.pairs == 1 else f"all {self.pairs} pairs of"

@@ -84,20 +84,27 @@ def make_rows(
 
 
 def undecided(report: JudgeReport) -> str:
-    """One sentence where more judgments decided nothing than something, else empty."""
+    """One sentence where judgments decided nothing, a warning where most did not; else empty."""
     rows = report.rows
     expected, decided = (sum(getattr(row.stats, name) for row in rows) for name in ("expected", "decided"))
-    if decided * 2 >= expected:
+    if decided == expected:
         return ""
     ends = ", ".join(
         f"{count} {outcome}"
         for outcome in Outcome
         if not outcome.decided and (count := sum(row.stats.outcomes[outcome] for row in rows))
     )
+    first = f"The first ended as {report.trouble}."
+    if decided * 2 >= expected:
+        return f"{expected - decided} of {expected} judgments decided nothing ({ends}). {first}"
     return (
         f"Warning: {expected - decided} of {expected} judgments decided nothing ({ends}), so these numbers "
-        f"say little of this judge. The first ended as {report.trouble}."
+        f"say little of this judge. {first}"
     )
+
+
+UNCLEAR = 0.3
+"""A gap whose interval is wider than this and holds 0 says nothing either way."""
 
 
 def bias_verdict(row: Row) -> str:
@@ -113,6 +120,8 @@ def bias_verdict(row: Row) -> str:
     favoured = "first" if gap.value > 0 else "second"
     size = abs(gap.value) * 100
     again = f"it names the same image in both orders for {consistency.value * 100:.0f} % of the pairs"
+    if gap.low <= 0 <= gap.high and gap.high - gap.low > UNCLEAR:
+        return f"{name} too few pairs tell whether the order decides (gap {gap.value * 100:+.1f} points)."
     if gap.low <= 0 <= gap.high:
         return f"{name} no position bias shows (gap {gap.value * 100:+.1f} points); {again}."
     word = "a small" if size < 10 else "a marked" if size < 30 else "a severe"

@@ -57,8 +57,9 @@ class JudgeSession:
         concurrency: how many requests may be under way at once.
         retries: how often a call that ended as ``failed`` is asked again before that is its answer.
 
-    ``asked`` counts calls of the judge, ``replayed`` those that were spared; ``outcomes`` the ends of both,
-    ``scorings`` the ways in which a hosted judge was asked, ``low_mass`` its answers not to be relied on.
+    ``asked`` counts calls of the judge, ``replayed`` those that the journal answered, ``outcomes`` the ends
+    of both; ``scorings`` the ways in which a hosted judge was asked, ``low_mass`` its answers that are not to
+    be relied on.
     """
 
     def __init__(
@@ -114,14 +115,15 @@ class JudgeSession:
     ) -> R:
         key = request_key(self.judge.name, request)
         kept = self._kept(key, kind)
-        if kept is None and key in self._recent:
-            twin = await self._recent[key]
-            assert isinstance(twin, kind)  # the operation is part of the key
-            kept = twin
         if kept is not None:
             self.replayed += 1
             self._count(kept)
             return kept
+        if key in self._recent:
+            twin = await self._recent[key]
+            assert isinstance(twin, kind)  # the operation is part of the key
+            self._count(twin)
+            return twin
         response = await self._share(key, ask, request, kind)
         self.asked += 1
         self._count(response)
@@ -144,9 +146,13 @@ class JudgeSession:
         try:
             async with self._slots:
                 response = await self._ask(ask, request, kind)
-        except BaseException:
-            answer.cancel()  # what was raised stops the run, and with it whoever waits
+        except BaseException as error:
             self._recent.pop(key, None)
+            if isinstance(error, Exception):
+                answer.set_exception(error)
+                answer.exception()  # looked at here: perhaps nobody waits
+            else:
+                answer.cancel()
             raise
         answer.set_result(response)
         if not response.outcome.settled:

@@ -85,7 +85,7 @@ class Learned:
     """What one pair taught: its fate, the verified drafts, the best revision.
 
     ``drafts`` is empty unless the pair passed or was refined, ``revisions`` counts the refinements tried, and
-    ``trouble`` says why a pair was postponed.
+    ``trouble`` says why a pair was postponed, ``unreadable`` whether an image was why.
     """
 
     pair: PreferencePair
@@ -94,6 +94,7 @@ class Learned:
     best: Revision | None = None
     revisions: int = 0
     trouble: str = ""
+    unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ async def learn_rubric(
         except ImageUnreadable as error:
             if strict:
                 raise InputError(f"{pair.origin or pair.id}: {error}") from error
-            results[index] = Learned(pair, Fate.POSTPONED, trouble=str(error))
+            results[index] = Learned(pair, Fate.POSTPONED, trouble=str(error), unreadable=True)
         except _JudgeTrouble as trouble:
             results[index] = Learned(pair, Fate.POSTPONED, trouble=str(trouble))
         finally:
@@ -160,6 +161,7 @@ async def learn_rubric(
         raise RunError(
             f"none of the {len(pairs)} pairs gave criteria that recover the human choice",
             hint=f"The first trouble: {troubles[0]}" if troubles else "Give more pairs, or another judge.",
+            resumable=bool(troubles),
         )
     on_stage("structuring")
     dimensions = await _structure(generator, learned, task, recipe)

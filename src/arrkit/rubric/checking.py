@@ -11,9 +11,9 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
+from arrkit import __version__
 from arrkit.canonical import Json, digest
 from arrkit.errors import Problem, nearest
 from arrkit.resources import resource_text
@@ -92,9 +92,7 @@ def _migrate(document: Document, where: _Places) -> tuple[dict[str, Json], list[
         return current, []  # the schema says what is wrong with it
     place = where(("schema_version",))
     if found > SCHEMA_VERSION:
-        what = (
-            f"schema_version {found} is newer than arrkit {version('arrkit')} reads (up to {SCHEMA_VERSION})"
-        )
+        what = f"schema_version {found} is newer than arrkit {__version__} reads (up to {SCHEMA_VERSION})"
         return current, [Problem(what, place, f"Upgrade: pip install --upgrade {_writer(document)}")]
     while found < SCHEMA_VERSION:
         step = MIGRATIONS.get(found)

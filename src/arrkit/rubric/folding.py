@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from arrkit.errors import RunError
-from arrkit.judge.protocol import Draft, Judge, Outcome, Structure, StructureRequest
+from arrkit.judge.protocol import Draft, Outcome, Structure, StructureRequest
+from arrkit.judge.session import JudgeSession
 from arrkit.rubric.merge import Fold, fold_criteria
 from arrkit.rubric.model import Rubric
 
 
-async def fold_with_judge(rubric: Rubric, judge: Judge) -> Rubric:
-    """Ask ``judge`` which criteria say the same, and fold those; provenance names it as the generator.
+async def fold_with_judge(rubric: Rubric, session: JudgeSession) -> Rubric:
+    """Ask the session's judge which criteria say the same, and fold those. Provenance names the judge.
 
     What the judge groups alone, rewords or leaves out stays as it was, and so do the dimensions: a merge
     loses nothing but repetition. Raises :class:`RunError` where the judge gives no answer or none that fits.
@@ -19,7 +20,8 @@ async def fold_with_judge(rubric: Rubric, judge: Judge) -> Rubric:
     criteria = tuple(rubric.criteria())
     homes = {entry.id: dimension.name for dimension in rubric.dimensions for entry in dimension.criteria}
     pool = tuple(Draft(entry.statement, entry.guidance, homes[entry.id]) for entry in criteria)
-    structure = await judge.structure(StructureRequest(rubric.task, pool, len(rubric.dimensions)))
+    judge = session.judge
+    structure = await session.structure(StructureRequest(rubric.task, pool, len(rubric.dimensions)))
     folded = fold_by_structure(rubric, structure, judge.name)
     return replace(folded, provenance=replace(folded.provenance, generator=judge.name))
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 
+from arrkit import __version__
+from arrkit.canonical import utc_now
 from arrkit.errors import InputError, Problem
 from arrkit.rubric.codec import rubric_digest
 from arrkit.rubric.model import Criterion, Dimension, ParentRef, Provenance, Rubric, normalised
-from arrkit.rubric.seal import utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def merge_rubrics(
         dimensions=tuple(dimension for dimension in dimensions.values() if dimension.criteria),
         provenance=Provenance(
             method="merge",
-            arrkit_version=version("arrkit"),
+            arrkit_version=__version__,
             created_at=created_at or utc_now(),
             parents=tuple(
                 dict.fromkeys(

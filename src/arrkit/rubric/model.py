@@ -148,9 +148,11 @@ class Rubric:
 
 
 def slug(text: str, *, most: int = 48) -> str:
-    """An id made of ``text``: lower case, words joined by hyphens, at most ``most`` characters."""
+    """An id made of ``text``: lower case, words joined by hyphens, whole words up to ``most`` characters."""
     words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-    return words[:most].rstrip("-") or "criterion"
+    if len(words) > most:
+        words = words[: most + 1].rpartition("-")[0] or words[:most]
+    return words or "criterion"
 
 
 def unique_slug(text: str, taken: Container[str]) -> str:

@@ -14,6 +14,9 @@ from arrkit.errors import Problem
 Pointer = tuple[str | int, ...]
 """The way from the top of a document to a value: keys and indices, empty for the top itself."""
 
+DEEPEST = 100
+"""No artifact nests deeper; what does would only exhaust the stack of whoever checks it."""
+
 _SIGN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+|\n', re.DOTALL)
 
 
@@ -82,6 +85,8 @@ def parse_json(text: str, name: str) -> tuple[Json, Positions, list[Problem]]:
     try:
         value: Json = json.loads(text)
         positions = find_positions(text)
+        if any(len(pointer) > DEEPEST for pointer in positions.lines):
+            raise RecursionError
         unusable = list(_unusable(value, ()))
     except json.JSONDecodeError as error:
         what = f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from arrkit.canonical import Json, pretty_json, write_atomic
+from arrkit import __version__
+from arrkit.canonical import Json, pretty_json, utc_now, write_atomic
 from arrkit.errors import InputError
 from arrkit.rubric.checking import check_document
 from arrkit.rubric.codec import criteria_digest, rubric_digest, rubric_to_json
@@ -104,9 +103,4 @@ def _with_provenance(document: Mapping[str, Json]) -> Mapping[str, Json]:
 
 def manual_provenance() -> Provenance:
     """The provenance of a rubric that a person writes now."""
-    return Provenance("manual", version("arrkit"), utc_now())
-
-
-def utc_now() -> str:
-    """The time of day as ``created_at`` has it: UTC, whole seconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Provenance("manual", __version__, utc_now())

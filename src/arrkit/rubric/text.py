@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from importlib.metadata import version
 
+from arrkit import __version__
+from arrkit.canonical import utc_now
 from arrkit.data.pairs import Task
 from arrkit.errors import InputError
 from arrkit.rubric.model import Criterion, Dimension, Provenance, Rubric, unique_slug
-from arrkit.rubric.seal import utc_now
 
 GENERAL = "General"
 """The dimension of criteria that stand under no theme."""
@@ -81,7 +81,7 @@ def import_text(text: str, *, name: str, task: Task, source: str = "", created_a
         name=name,
         task=task,
         dimensions=tuple(dimensions),
-        provenance=Provenance("import", version("arrkit"), created_at or utc_now()),
+        provenance=Provenance("import", __version__, created_at or utc_now()),
         description=f"Imported from {source}." if source else "",
     )
 

@@ -13,15 +13,13 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
 from arrkit import __version__
-from arrkit.canonical import Json, digest, pretty_json, write_atomic
+from arrkit.canonical import Json, digest, pretty_json, utc_now, write_atomic
 from arrkit.errors import InputError
 from arrkit.runs.journal import Journal
 
@@ -63,7 +61,7 @@ class RunFolder:
             self.resumed = True
             self.started_at = str(previous["started_at"])
         else:
-            self.started_at = now()
+            self.started_at = utc_now()
             self.write_json(
                 "config.json",
                 {
@@ -150,10 +148,3 @@ def _identity(command: str, identity: Mapping[str, Json]) -> str:
 
 def _visible(folder: Path) -> Iterator[Path]:
     return (entry for entry in folder.iterdir() if not entry.name.startswith("."))
-
-
-def now() -> str:
-    """The time, UTC, ISO 8601 to the second; ``SOURCE_DATE_EPOCH`` fixes it for reproducible artifacts."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
