@@ -147,3 +147,67 @@ def test_a_judge_without_a_single_answer_ends_the_run_with_its_reason():
     silent = ScriptedJudge(proposes=lambda request: Verdict(Outcome.FAILED))  # not even of the right kind
     with pytest.raises(RunError, match="none of the 28 pairs"):
         build_rubric(BuildOptions(), judge=silent, pairs=forty())
+
+
+def test_what_was_learned_is_kept_whatever_becomes_of_the_pairs_held_back():
+    tied = Pairs([pair(i, Label.A if i < 10 else Label.TIE, prompt=f"p{i // 10}") for i in range(20)])
+    seed = next(
+        s for s in range(20) if split_pairs(tied, Task.T2I, holdout=0.5, seed=s).held_out[0].id == "pair-10"
+    )
+    report = build_rubric(BuildOptions(holdout=0.5, seed=seed), judge=ScriptedJudge(), pairs=tied)
+    assert report.held_out is None
+    assert read_rubric("rubric-t2i.json").metrics is None
+
+    silent = ScriptedJudge(
+        compares=lambda request: (
+            bright(request)
+            if request.dimensions and request.dimensions[0].name == "Candidate criteria"
+            else Verdict(Outcome.FAILED, detail="out")
+        )
+    )
+    with pytest.raises(RunError, match="gave no answer"):
+        build_rubric(BuildOptions(out=Path("kept.json")), judge=silent, pairs=forty())
+    assert len(read_rubric("kept.json")) == 1
+
+
+def test_an_unreadable_pair_is_named():
+    pairs = Pairs([pair(0), pair(1, a=unreadable()), pair(2)])
+    report = build_rubric(BuildOptions(holdout=0.0), judge=ScriptedJudge(), pairs=pairs)
+    assert [(each.origin, each.reason) for each in report.skipped] == [
+        ("pairs.jsonl:2", "gone.png does not exist")
+    ]
+
+
+def test_pairs_of_one_prompt_cannot_be_held_back():
+    with pytest.raises(InputError, match="have one prompt"):
+        build_rubric(
+            BuildOptions(), judge=ScriptedJudge(), pairs=Pairs([pair(i, prompt="same") for i in range(9)])
+        )
+
+
+def test_two_files_from_one_command_do_not_trouble_each_other():
+    for out in ("one.json", "two.json", "one.json"):
+        build_rubric(BuildOptions(out=Path(out)), judge=ScriptedJudge(), pairs=forty())
+    assert read_rubric("one.json").name == "one"
+    assert read_rubric("two.json").name == "two"
+
+
+def test_two_rubrics_of_one_name_stay_apart():
+    for folder, pairs in (("a", forty()), ("b", Pairs(forty().pairs[:20]))):
+        build_rubric(
+            BuildOptions(out=Path(folder, "same.json")), judge=ScriptedJudge(name=folder), pairs=pairs
+        )
+    report = evaluate_judge(
+        EvalOptions(rubric=("a/same.json", "b/same.json")), judge=ScriptedJudge(), pairs=forty()
+    )
+    names = [row.rubric for row in report.rows]
+    assert len(set(names)) == 3
+    assert all(name.startswith("same@") and "sha256" not in name for name in names[1:])
+
+
+def test_a_field_that_no_pair_has_is_refused_before_anything_is_judged():
+    judge = ScriptedJudge()
+    pairs = Pairs([pair(i, metadata={"category": "x"}) for i in range(4)])
+    with pytest.raises(InputError, match="did you mean"):
+        evaluate_judge(EvalOptions(by=("categry",)), judge=judge, pairs=pairs)
+    assert judge.requests == []

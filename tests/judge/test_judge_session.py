@@ -110,3 +110,17 @@ def test_no_more_requests_are_under_way_than_allowed():
 
     asyncio.run(work())
     assert most == 3
+
+
+def test_a_twin_of_an_unreadable_question_hears_the_same_reason():
+    async def work():
+        class Late(ScriptedJudge):
+            async def compare(self, request):
+                await asyncio.sleep(0)
+                raise ImageUnreadable("torn.png is cut off")
+
+        session = JudgeSession(Late())
+        twins = (session.compare(compare_request(pair(1), Order.AB, ())) for _ in range(2))
+        return await asyncio.gather(*twins, return_exceptions=True)
+
+    assert [str(error) for error in asyncio.run(work())] == ["torn.png is cut off"] * 2

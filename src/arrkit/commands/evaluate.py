@@ -11,6 +11,7 @@ from arrkit.commands.inputs import (
     NO_RUBRIC,
     ZERO_SHOT,
     NamedRubric,
+    check_fields,
     contenders,
     open_dataset,
     open_judge,
@@ -128,6 +129,7 @@ def _subject(options: EvalOptions | BiasOptions, judge: Judge | None, pairs: Pai
     chosen = open_judge(options, ready=judge)
     task = rubrics[0].rubric.task if rubrics else None
     dataset = pairs if pairs is not None else open_dataset(options, task=task, split="test")
+    check_fields(dataset, options.by if isinstance(options, EvalOptions) else ())
     zero_shot = options.criteria if ZERO_SHOT in options.rubric else 0
     known = identity(options) | {
         "judge": chosen.name,

@@ -16,9 +16,9 @@ from arrkit.backends.registry import make_dataset
 from arrkit.backends.spec import Spec
 from arrkit.commands.judges import ChosenJudge, choose_judge
 from arrkit.commands.options import JudgingOptions
-from arrkit.data.native import open_pairs
+from arrkit.data.native import NativePairs, open_pairs
 from arrkit.data.pairs import Label, PairDataset, PreferencePair, Task
-from arrkit.errors import InputError
+from arrkit.errors import InputError, Problem, nearest
 from arrkit.judge.evaluate import Contender
 from arrkit.judge.protocol import Judge
 from arrkit.rubric.files import read_rubric, require_task, rubric_digest
@@ -101,6 +101,31 @@ def open_judge(options: JudgingOptions, *, ready: Judge | None = None, findings:
         return ChosenJudge(ready, options)
     embedded = options.pairs is None and (not options.dataset or _is_embedded(options.dataset))
     return choose_judge(options.judge or (EMBEDDED_JUDGE if embedded else ""), options, findings=findings)
+
+
+def check_fields(dataset: PairDataset, fields: Sequence[str]) -> None:
+    """Raise :class:`InputError` for a metadata field that no pair has, before anything is judged.
+
+    A file of pairs knows all its fields; of another dataset the first pair is looked at, so that only a slip
+    of the pen is caught.
+    """
+    if not fields:
+        return
+    certain = isinstance(dataset, NativePairs)
+    known = (
+        dataset.check().metadata_keys if isinstance(dataset, NativePairs) else next(iter(dataset)).metadata
+    )
+    problems = [
+        Problem(
+            f'no pair of {dataset.name} has the metadata field "{name}"{nearest(name, known)}',
+            "--by",
+            f"Its fields: {', '.join(known)}." if known else "Its pairs have no metadata.",
+        )
+        for name in fields
+        if name not in known and (certain or nearest(name, known))
+    ]
+    if problems:
+        raise InputError(problems, closing="Nothing was sent to a judge.")
 
 
 def _with_split(dataset: str, split: str) -> Spec:
