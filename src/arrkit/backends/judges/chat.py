@@ -6,10 +6,10 @@ log-probabilities everywhere. Unlike the Responses API it never compresses image
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
+from arrkit.backends.judges.bodies import data_url
 from arrkit.backends.judges.labels import label_probabilities
 from arrkit.backends.judges.reading import count, number, rows, table, words
 from arrkit.backends.judges.wire import Answered
@@ -28,10 +28,6 @@ from arrkit.judge.transport import (
 
 PATH = "/chat/completions"
 BATCH_PATH = "/v1/chat/completions"
-
-
-def data_url(image: ImagePart) -> str:
-    return f"data:{image.mime};base64,{b64encode(image.data).decode()}"
 
 
 def cache_key(model: str, system: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from arrkit.backends.judges.chat import data_url
+from arrkit.backends.judges.bodies import data_url
 from arrkit.backends.judges.reading import number, rows, table, words
 from arrkit.backends.judges.responses import input_parts, token_usage
 from arrkit.backends.judges.wire import Answered

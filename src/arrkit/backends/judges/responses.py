@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from arrkit.backends.judges.chat import cache_key, data_url, no_probabilities
+from arrkit.backends.judges.bodies import data_url
+from arrkit.backends.judges.chat import cache_key, no_probabilities
 from arrkit.backends.judges.endpoint import Endpoint
 from arrkit.backends.judges.errors import from_status
 from arrkit.backends.judges.labels import label_probabilities

@@ -14,6 +14,7 @@ from typing import TypeVar
 import httpx2
 import openai
 
+from arrkit.backends.judges.bodies import json_body
 from arrkit.backends.judges.endpoint import Endpoint
 from arrkit.backends.judges.errors import from_exception, from_status
 from arrkit.canonical import Json
@@ -87,7 +88,7 @@ class Wire:
         """POST ``body`` and read the JSON object that comes back; errors do not repeat ``texts``."""
         started = time.monotonic()
         response = await self.call(
-            lambda client: client.post(path, body=body, cast_to=httpx2.Response), texts
+            lambda client: client.post(path, content=json_body(body), cast_to=httpx2.Response), texts
         )
         return self._read(response, time.monotonic() - started, texts)
 
