@@ -48,7 +48,7 @@ def write(text: str) -> None:
 
 def console() -> Console:
     """Standard output, for data that people read. Without a terminal it is as wide as its content needs."""
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 150
     return _Output(width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
