@@ -1,4 +1,4 @@
-"""How many pairs a second the embedded judge compares in both orders on one core.
+"""How many pairs a CPU second (what one core does) the embedded judge compares in both orders.
 
 The pairs are drawn before the clock starts. Each judge is fresh, so that every image is analysed once and
 nothing is remembered from an earlier run.
@@ -23,17 +23,17 @@ from common import Bar, Result, main, shipped_dimensions
 PAIRS = 200
 RUNS = 5
 BAR = 100.0
-"""Pairs a second."""
+"""Pairs a CPU second."""
 
 
 async def rate(pairs: list[PreferencePair], dimensions: tuple[Dimension, ...]) -> float:
-    """Pairs a second of one fresh judge, both orders."""
+    """Pairs a CPU second of one fresh judge, both orders."""
     judge = make_judge("shapes")
-    start = time.perf_counter()
+    start = time.process_time()
     for pair in pairs:
         for order in Order:
             await judge.compare(compare_request(pair, order, dimensions))
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     await judge.aclose()
     return len(pairs) / seconds
 
