@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from arrkit.judge.answers.extract import Unreadable, extract_object, read_json
+from arrkit.judge.answers.fits import fits
 from arrkit.judge.answers.read import (
     ANSWERS,
     SIDES,
@@ -335,3 +336,59 @@ def test_a_split_pool_is_whole_balanced_and_within_bounds(hints):
     sizes = [len(chunk) for chunk in chunks]
     assert max(sizes) <= CHUNK
     assert max(sizes) - min(sizes) <= 1
+
+
+# --- the quick look
+
+ODD = st.sampled_from([None, True, 1.0, 0, 99, "", "A", "tie", [], {}])
+
+
+@st.composite
+def nearly(draw, schema):
+    """A value that ``schema`` allows, or one that departs from it in places."""
+    if draw(st.integers(0, 19)) == 0:
+        return draw(ODD)
+    if "enum" in schema:
+        return draw(st.sampled_from(schema["enum"]))
+    kinds = schema["type"]
+    if kinds == "string":
+        return draw(st.text(max_size=3))
+    if kinds == "array":
+        low, high = schema["minItems"], min(4, schema["maxItems"])
+        size = draw(st.integers(max(0, low - draw(st.sampled_from([0, 0, 0, 1]))), max(low, high)))
+        return [draw(nearly(schema["items"])) for _ in range(size)]
+    if kinds == "object":
+        made = {name: draw(nearly(each)) for name, each in schema["properties"].items()}
+        if draw(st.integers(0, 19)) == 0:
+            made.pop(draw(st.sampled_from(sorted(made))))
+        if draw(st.integers(0, 19)) == 0:
+            made["more"] = "text"
+        return made
+    if "null" in kinds and draw(st.booleans()):
+        return None
+    return draw(st.integers(schema["minimum"] - 1, schema["maximum"]))
+
+
+SCHEMAS = st.sampled_from(
+    [
+        verdict_schema(IDS),
+        verdict_schema(()),
+        ranking_schema(IDS, 3),
+        scores_schema(IDS, 0, 10),
+        proposal_schema(2),
+        structure_schema(3, 2),
+    ]
+)
+
+
+@given(SCHEMAS.flatmap(lambda schema: st.tuples(st.just(schema), nearly(schema))))
+def test_the_quick_look_agrees_with_the_validator(case):
+    schema, value = case
+    assert fits(value, schema) is Draft202012Validator(schema).is_valid(value)
+
+
+def test_the_quick_look_leaves_to_the_validator_what_it_does_not_know():
+    assert fits("ab", {"type": "string"})
+    assert not fits("ab", {"type": "string", "minLength": 1})
+    assert not fits({}, {"type": "object", "properties": {}})
+    assert not fits("ab", {})

@@ -109,6 +109,7 @@ class VLMJudge:
         self._effort = effort
         self._seed = seed
         self._room = max_output_tokens
+        self._name = ""
 
     @property
     def name(self) -> str:
@@ -124,9 +125,12 @@ class VLMJudge:
             "scoring": "" if self._scoring is Scoring.AUTO else str(self._scoring),
             "seed": "" if self._seed is None else str(self._seed),
         }
+        if self._name:
+            return self._name
         base = self._calls.name
         said = "&".join(f"{key}={value}" for key, value in options.items() if value)
-        return f"{base}{'&' if '?' in base else '?'}{said}"
+        self._name = f"{base}{'&' if '?' in base else '?'}{said}"
+        return self._name
 
     async def compare(self, request: CompareRequest) -> Verdict:
         """Which image is better; ``basis.scoring`` says in which way it was asked."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from jsonschema import Draft202012Validator
 
 from arrkit.canonical import Json
+from arrkit.judge.answers.fits import fits
 
 JsonObject = Mapping[str, Json]
 
@@ -31,6 +32,8 @@ class Unreadable(Exception):
 def read_json(text: str, schema: JsonObject) -> JsonObject:
     """The object in ``text``, valid under ``schema``. Raises :class:`Unreadable`."""
     found = extract_object(text)
+    if fits(found, schema):
+        return found
     errors = sorted(
         Draft202012Validator(schema).iter_errors(found), key=lambda error: [str(key) for key in error.path]
     )
