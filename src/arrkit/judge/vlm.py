@@ -114,6 +114,8 @@ class VLMJudge:
     @property
     def name(self) -> str:
         """The transport's name with what changes answers: the prompts' version and all but defaults."""
+        if self._name:
+            return self._name
         options = {
             "effort": self._effort or "",
             "findings": "yes" if self._findings else "",
@@ -125,8 +127,6 @@ class VLMJudge:
             "scoring": "" if self._scoring is Scoring.AUTO else str(self._scoring),
             "seed": "" if self._seed is None else str(self._seed),
         }
-        if self._name:
-            return self._name
         base = self._calls.name
         said = "&".join(f"{key}={value}" for key, value in options.items() if value)
         self._name = f"{base}{'&' if '?' in base else '?'}{said}"
