@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from arrkit.data.pairs import ImageUnreadable, Label, Picture, PreferencePair
 from arrkit.judge.evaluate import Case, Contender
@@ -11,6 +14,8 @@ from arrkit.judge.tally import chosen
 from arrkit.rubric.build import Learned
 from arrkit.runs.pictures import thumbnail
 from arrkit.runs.view import FindingView, Judgment, PairCard, PairImage
+
+T = TypeVar("T")
 
 ORDER_NAMES = {Order.AB: "A first", Order.BA: "B first"}
 
@@ -45,6 +50,12 @@ def case_card(case: Case, tried: Sequence[Contender], *, state: str = "") -> Pai
             for order, verdict in judged.shown
         ]
     return pair_card(case.pair, tuple(judgments), state=state)
+
+
+def in_threads(make: Callable[[T], PairCard], pairs: Iterable[T]) -> tuple[PairCard, ...]:
+    """``make`` of each, in order; images are read and shrunk on several cores."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="arrkit-page") as pool:
+        return tuple(pool.map(make, pairs))
 
 
 def pair_card(

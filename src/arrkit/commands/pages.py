@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from arrkit import __version__
-from arrkit.commands.cards import case_card, learned_card
+from arrkit.commands.cards import case_card, in_threads, learned_card
 from arrkit.commands.inputs import NamedRubric
 from arrkit.judge.calls.totals import spent
 from arrkit.judge.evaluate import NO_VALUE, Contender, Evaluation
@@ -61,7 +62,7 @@ def judge_page(
         tables=(accuracy_table(report), bias_table(report), coverage_table(report), *group_tables(report)),
         charts=(accuracy_chart(report.rows),),
         rubrics=tuple(rubric_view(each.rubric, each.digest) for each in rubrics),
-        pairs=tuple(case_card(case, tried) for case in evaluation.cases),
+        pairs=in_threads(partial(case_card, tried=tried), evaluation.cases),
         pairs_total=evaluation.pairs,
         notes=notes(report),
     )
@@ -79,7 +80,8 @@ def build_page(
     counts = learned.counts
     rubric = result.rubric
     tried = [Contender("none"), Contender(rubric.name, rubric.dimensions, result.digest)]
-    held = tuple(case_card(case, tried, state="held out") for case in evaluation.cases) if evaluation else ()
+    held_card = partial(case_card, tried=tried, state="held out")
+    held = in_threads(held_card, evaluation.cases) if evaluation else ()
     explained = counts.passed + counts.refined
     learned_sentence = (
         f"{len(rubric)} criteria in {len(rubric.dimensions)} dimensions, learned from {counts.seen} pairs: "
@@ -123,8 +125,7 @@ def build_page(
         ),
         charts=(accuracy_chart(report.rows),) if report else (),
         rubrics=(rubric_view(rubric, result.digest),),
-        pairs=tuple(learned_card(each) for each in sorted(learned.learned, key=_troublesome)[:PAGE_PAIRS])
-        + held,
+        pairs=in_threads(learned_card, sorted(learned.learned, key=_troublesome)[:PAGE_PAIRS]) + held,
         pairs_total=counts.seen + (evaluation.pairs if evaluation else 0),
         notes=notes(report) if report else (),
     )

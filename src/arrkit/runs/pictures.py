@@ -12,6 +12,9 @@ QUALITY = 82
 # Flat drawings of 96 px take about 2.4 kB without loss and 0.7 kB with it, noisy ones 8 kB: the limit keeps
 # the drawings exact, and 200 pairs of three such images within 3 MB of base64.
 LOSSLESS_BYTES = 3_500
+# Averaging to 1.5 times the size before resampling and WebP's method 2 take 4.4 ms for a photo of 768 px,
+# where a gap of 3 and method 4 take 10: with 400 images a page, seconds. The file is 6 % larger.
+SHRINK_GAP = 1.5
 
 
 def thumbnail(image: Image, edge: int = 256) -> bytes:
@@ -26,7 +29,7 @@ def thumbnail(image: Image, edge: int = 256) -> bytes:
     fits = max(small.size) <= edge
     if not fits:
         small = small.copy()
-        small.thumbnail((edge, edge), Images.Resampling.LANCZOS, reducing_gap=3.0)
+        small.thumbnail((edge, edge), Images.Resampling.LANCZOS, reducing_gap=SHRINK_GAP)
     if fits:
         exact = _webp(small, lossless=True)
         if len(exact) <= LOSSLESS_BYTES:
@@ -49,5 +52,12 @@ def _webp(image: Image, *, lossless: bool) -> bytes:
     buffer = io.BytesIO()
     # Sharp YUV keeps thin coloured edges, which plain chroma subsampling smears.
     quality = 75 if lossless else QUALITY
-    image.save(buffer, "WEBP", lossless=lossless, quality=quality, method=4, use_sharp_yuv=not lossless)
+    image.save(
+        buffer,
+        "WEBP",
+        lossless=lossless,
+        quality=quality,
+        method=4 if lossless else 2,
+        use_sharp_yuv=not lossless,
+    )
     return buffer.getvalue()
