@@ -1,4 +1,4 @@
-"""A server that asks for a key, and then dies in the middle of its work."""
+"""A server that asks for a key, says what it remembered, and then dies in the middle of its work."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm")]
 
 KEY = "a-key-for-this-test"
 SHORT = GenerateRequest("", (TextPart("Name a colour."),), sampling=Sampling(max_output_tokens=8))
+LENGTHY = GenerateRequest("Judge by colour. " * 200, SHORT.parts, sampling=SHORT.sampling)
 # Half a minute of writing: the server will not live that long.
 LONG = GenerateRequest(
     "", (TextPart("Write a novel."),), sampling=Sampling(temperature=1.0, max_output_tokens=20_000)
@@ -39,7 +40,7 @@ async def one(transport: Transport, request: GenerateRequest) -> Reply | Transpo
 
 def test_the_key_and_the_end(vllm_python, vllm_model, tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("vllm-end")
-    with served(vllm_python, vllm_model, folder, key=KEY) as server:
+    with served(vllm_python, vllm_model, folder, "--enable-prompt-tokens-details", key=KEY) as server:
         spec = f"vllm:{MODEL}?base_url={server.base_url}"
 
         async def without() -> TransportError:
@@ -51,8 +52,10 @@ def test_the_key_and_the_end(vllm_python, vllm_model, tmp_path_factory, monkeypa
 
         async def until_the_end() -> None:
             transport = cast(Transport, make_judge(spec))
-            reply = await one(transport, SHORT)
-            assert isinstance(reply, Reply), reply
+            replies = [await one(transport, LENGTHY) for _ in range(2)]
+            first, second = (each.usage for each in replies if isinstance(each, Reply))
+            assert first.cached_tokens in (0, None)
+            assert second.input_tokens > second.cached_tokens > second.input_tokens / 2
             flying = [asyncio.create_task(one(transport, LONG)) for _ in range(3)]
             await asyncio.sleep(1.0)
             assert not any(task.done() for task in flying)

@@ -64,11 +64,11 @@ def build_model(python: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def served(python: Path, model: Path, folder: Path, *, key: str = "") -> Iterator[Server]:
+def served(python: Path, model: Path, folder: Path, *options: str, key: str = "") -> Iterator[Server]:
     """``model`` on a server run by the vLLM of ``python``, with its log and its caches in ``folder``.
 
-    With ``key`` it answers only to those who send it. Raises :class:`ServerError`, also where no answer
-    comes in time.
+    ``options`` are more of ``vllm serve``; with ``key`` it answers only to those who send it. Raises
+    :class:`ServerError`, also where no answer comes in time.
     """
     environment = _environment(folder) | ({"VLLM_API_KEY": key} if key else {})
     log = folder / "server.log"
@@ -76,7 +76,7 @@ def served(python: Path, model: Path, folder: Path, *, key: str = "") -> Iterato
     with log.open("wb") as out:
         # A session of its own: vLLM starts processes that outlive it where only their parent is killed.
         process = subprocess.Popen(
-            _command(python, model, port),
+            [*_command(python, model, port), *options],
             env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
