@@ -47,6 +47,7 @@ class Endpoint:
         faults: the share of requests that are answered with one of :data:`FAULTS`, all alike often.
         hang: seconds that a hang lasts, if the client waits for so long.
         keep: a folder for the bodies of requests, one file each.
+        port: where to listen, 0 for any free port.
     """
 
     def __init__(
@@ -58,19 +59,32 @@ class Endpoint:
         hang: float = 60.0,
         seed: int = 0,
         keep: Path | None = None,
+        port: int = 0,
     ) -> None:
-        self.url = ""
+        self.port = port
         self.counts: Counter[str] = Counter()
         self.cpu = 0.0
-        options = {"--delay": delay, "--faults": faults, "--hang": hang, "--seed": seed, "--keep": keep or ""}
+        options = {
+            "--delay": delay,
+            "--faults": faults,
+            "--hang": hang,
+            "--seed": seed,
+            "--keep": keep or "",
+            "--port": port,
+        }
         self._command = [sys.executable, __file__, text]
         self._command += [f"{name}={value}" for name, value in options.items()]
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
-        self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}/v1"
+        self.port = int(self._process.stdout.readline())
         return self
+
+    @property
+    def url(self) -> str:
+        """What a client calls its base URL."""
+        return f"http://127.0.0.1:{self.port}/v1"
 
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -187,12 +201,12 @@ class Connection(asyncio.BufferedProtocol):
             asyncio.get_running_loop().call_later(0.005, self._transport.abort)
 
 
-async def serve(answers: Answers, ready: Callable[[int], None]) -> None:
+async def serve(answers: Answers, port: int, ready: Callable[[int], None]) -> None:
     """Serve until SIGTERM."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    server = await loop.create_server(lambda: Connection(answers), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(lambda: Connection(answers), "127.0.0.1", port, backlog=1024)
     ready(server.sockets[0].getsockname()[1])
     await stopped.wait()
     server.close()
@@ -207,9 +221,10 @@ def main() -> None:
     parser.add_argument("--hang", type=float)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--keep")
+    parser.add_argument("--port", type=int)
     options = parser.parse_args()
     answers = Answers(options.text, options)
-    asyncio.run(serve(answers, lambda port: print(port, flush=True)))
+    asyncio.run(serve(answers, options.port, lambda port: print(port, flush=True)))
     used = resource.getrusage(resource.RUSAGE_SELF)
     print(json.dumps({"counts": answers.counts, "cpu": used.ru_utime + used.ru_stime}))
 
