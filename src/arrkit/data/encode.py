@@ -112,6 +112,7 @@ class ImageEncoder:
         self._kept: OrderedDict[tuple[str, int], Encoded] = OrderedDict()
         self._held = 0
         self._working: dict[tuple[object, ...], Future[object]] = {}
+        self._making: dict[tuple[str, int], Future[Encoded]] = {}
         self._waiting: list[tuple[bool, int, Callable[[], None]]] = []
         self._arrivals = 0
 
@@ -125,11 +126,16 @@ class ImageEncoder:
 
         The picture's pixels stay in memory until someone releases the picture.
         """
-        key = (await self.look(picture), long_edge)
+        digest = picture.known_digest
+        if digest is None:
+            # Digest and encoding one after the other in one thread: with other images worked on in between,
+            # the pixels would have left the processor's cache, and the two take a fifth longer.
+            return await self._shared(
+                ("both", id(picture), long_edge), lambda: self._make(picture, (picture.digest, long_edge))
+            )
+        key = (digest, long_edge)
         kept = self._look_up(key)
-        if kept is not None:
-            return kept
-        return await self._shared(key, lambda: self._make(picture, key))
+        return await self._shared(key, lambda: self._make(picture, key)) if kept is None else kept
 
     async def look(self, picture: Picture) -> str:
         """The digest of ``picture``, whose pixels are read in a thread; raises :class:`ImageUnreadable`."""
@@ -140,11 +146,25 @@ class ImageEncoder:
         return digest
 
     def _make(self, picture: Picture, key: tuple[str, int]) -> Encoded:
-        # Whoever looked before the last encoding was stored, and came here after, finds it now.
+        # Another picture may have the same pixels, which is not known before they are read.
         kept = self._look_up(key)
-        if kept is None:
+        if kept is not None:
+            return kept
+        mine: Future[Encoded] = Future()
+        with self._lock:
+            first = self._making.setdefault(key, mine)
+        if first is not mine:
+            return first.result()  # its thread is at work, not waiting, so this ends
+        try:
             kept = encode_image(picture.load(), key[1])
             self._store(key, kept)
+            mine.set_result(kept)
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._making[key]
         return kept
 
     async def _shared(self, key: tuple[object, ...], work: Callable[[], T], *, later: bool = False) -> T:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from arrkit.concurrency import run_bounded, together
-from arrkit.data.encode import look
 from arrkit.data.pairs import ImageUnreadable, Label, PreferencePair
 from arrkit.errors import InputError
 from arrkit.judge.choices import Orders
@@ -185,7 +184,7 @@ async def judge_pairs(
     async def looked_at(pair: PreferencePair) -> None:
         # Images of several pairs are read at once, but pairs go on in the order of the data, so that a judge
         # is asked in the same order each time.
-        looking = asyncio.gather(look(pair.pictures), return_exceptions=True)
+        looking = asyncio.gather(session.prepare(pair.pictures), return_exceptions=True)
         async with turns:
             (trouble,) = await looking
         if trouble is not None:

@@ -453,6 +453,18 @@ class ZeroShotJudge(Judge, Protocol):
     async def zero_shot(self, request: ZeroShotRequest) -> Proposal: ...
 
 
+@runtime_checkable
+class PreparingJudge(Judge, Protocol):
+    """A judge that can make images ready ahead of the requests that show them."""
+
+    async def prepare(self, pictures: Sequence[Picture]) -> None:
+        """Find out the digests of ``pictures``, and do what else is to be done with their pixels.
+
+        Raises :class:`~arrkit.data.pairs.ImageUnreadable`.
+        """
+        ...
+
+
 def compare_request(pair: PreferencePair, order: Order, dimensions: tuple[Dimension, ...]) -> CompareRequest:
     """The request that shows ``pair`` in ``order``. The label does not enter it."""
     first, second = (pair.a, pair.b) if order is Order.AB else (pair.b, pair.a)

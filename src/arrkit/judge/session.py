@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from arrkit.canonical import Json
-from arrkit.data.pairs import ImageUnreadable
+from arrkit.data.encode import look
+from arrkit.data.pairs import ImageUnreadable, Picture
 from arrkit.errors import ArrkitError, InputError
 from arrkit.judge.protocol import (
     CompareRequest,
     Judge,
     Outcome,
+    PreparingJudge,
     Proposal,
     ProposeRequest,
     RefineRequest,
@@ -75,6 +77,18 @@ class JudgeSession:
         self._recent: dict[str, asyncio.Future[Verdict | Scores | Proposal | Structure]] = {}
         self._slots = asyncio.Semaphore(concurrency)
         self._retries = retries
+
+    async def prepare(self, pictures: Sequence[Picture]) -> None:
+        """Read ``pictures`` in threads before the judge is asked of them, so that nobody waits for it then.
+
+        Raises :class:`ImageUnreadable`.
+        """
+        # A journal of earlier starts has most answers, by the digests alone.
+        fresh = self._journal is None or len(self._journal) == 0
+        if fresh and isinstance(self.judge, PreparingJudge):
+            await self.judge.prepare(pictures)
+        else:
+            await look(pictures)
 
     async def compare(self, request: CompareRequest, **about: Json) -> Verdict:
         """Which image is better. ``about`` goes to the journal for people who read it, not to the judge."""

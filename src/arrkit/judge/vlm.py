@@ -13,7 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from arrkit.concurrency import together
-from arrkit.data.encode import LONG_EDGE, check_size, encode
+from arrkit.data.encode import LONG_EDGE, Encoded, check_size, encode
 from arrkit.data.pairs import Picture
 from arrkit.errors import InputError, nearest
 from arrkit.judge.answers.read import (
@@ -294,11 +294,19 @@ class VLMJudge:
             return Shown(tuple(parts))
         return Shown(tuple(parts[:-1]), parts[-1])
 
-    async def _encoded(self, picture: Picture, profile: ModelProfile) -> ImagePart:
+    async def prepare(self, pictures: Sequence[Picture]) -> None:
+        """Encode ``pictures`` ahead of the requests that will show them; see :class:`PreparingJudge`."""
+        await together(self._encode(picture) for picture in pictures)
+
+    async def _encode(self, picture: Picture) -> Encoded:
         encoded = await encode(picture, self._image_size)
-        check_size(encoded, profile.max_image_bytes, picture.name)
         # The pixels have done their part, and would be most of what a pair under way holds in memory.
         picture.release()
+        return encoded
+
+    async def _encoded(self, picture: Picture, profile: ModelProfile) -> ImagePart:
+        encoded = await self._encode(picture)
+        check_size(encoded, profile.max_image_bytes, picture.name)
         return ImagePart(encoded.data, encoded.mime, encoded.width, encoded.height, encoded.digest)
 
 
