@@ -1,7 +1,9 @@
 """One decoding for every kind of image file, and one line for every kind of trouble."""
 
 import base64
+import hashlib
 import io
+import random
 import struct
 import threading
 import time
@@ -23,7 +25,7 @@ from arrkit.data.images import (
     picture_from_url,
     to_rgb,
 )
-from arrkit.data.pairs import ImageUnreadable
+from arrkit.data.pairs import ImageUnreadable, Picture
 from arrkit.data.remote import public_name
 
 ORIENTATION = 0x0112
@@ -396,3 +398,10 @@ def test_secrets_of_a_url_stay_out_of_its_name() -> None:
     assert public_name(url) == "https://example.org:8443/a/b.png?…"
     assert picture_from_url(url).name == public_name(url)
     assert public_name("http://[broken/") == "a malformed URL"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 63), (5, 64), (3, 65), (9, 200)])
+def test_the_digest_is_over_size_and_rgb_bytes(size: tuple[int, int]) -> None:
+    image = Image.frombytes("RGB", size, random.Random(0).randbytes(3 * size[0] * size[1]))
+    known = hashlib.sha256(f"RGB {size[0]}x{size[1]}\n".encode() + image.tobytes()).hexdigest()
+    assert Picture("noise", lambda: image).digest == known
