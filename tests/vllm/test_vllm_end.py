@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import cast
 
 import pytest
@@ -31,6 +32,15 @@ LONG = GenerateRequest(
 )
 
 
+@asynccontextmanager
+async def closing(spec: str) -> AsyncIterator[Transport]:
+    transport = cast(Transport, make_judge(spec))
+    try:
+        yield transport
+    finally:
+        await transport.aclose()
+
+
 async def one(transport: Transport, request: GenerateRequest) -> Reply | TransportError:
     try:
         return await transport.generate(request)
@@ -43,36 +53,31 @@ def test_the_key_and_the_end(vllm_python, vllm_model, tmp_path_factory, monkeypa
     with served(vllm_python, vllm_model, folder, "--enable-prompt-tokens-details", key=KEY) as server:
         spec = f"vllm:{MODEL}?base_url={server.base_url}"
 
-        async def without() -> TransportError:
-            transport = cast(Transport, make_judge(spec))
-            error = await one(transport, SHORT)
-            await transport.aclose()
+        async def without() -> None:
+            async with closing(spec) as transport:
+                error = await one(transport, SHORT)
             assert isinstance(error, TransportError), error
-            return error
+            assert (error.kind, error.status) == (ErrorKind.REJECTED, 401)
+            assert error.remedy == "Set VLLM_API_KEY to a key that is valid there."
 
         async def until_the_end() -> None:
-            transport = cast(Transport, make_judge(spec))
-            replies = [await one(transport, LENGTHY) for _ in range(2)]
-            first, second = (each.usage for each in replies if isinstance(each, Reply))
-            assert first.cached_tokens in (0, None)
-            assert second.input_tokens > second.cached_tokens > second.input_tokens / 2
-            flying = [asyncio.create_task(one(transport, LONG)) for _ in range(3)]
-            await asyncio.sleep(1.0)
-            assert not any(task.done() for task in flying)
-            server.kill()
-            killed = time.monotonic()
-            errors = await asyncio.wait_for(asyncio.gather(*flying), 30)
-            assert time.monotonic() - killed < 10
-            errors.append(await one(transport, SHORT))
-            await transport.aclose()
+            async with closing(spec) as transport:
+                replies = [await one(transport, LENGTHY) for _ in range(2)]
+                first, second = (each.usage for each in replies if isinstance(each, Reply))
+                assert first.cached_tokens in (0, None)
+                assert second.input_tokens > second.cached_tokens > second.input_tokens / 2
+                flying = [asyncio.create_task(one(transport, LONG)) for _ in range(3)]
+                await asyncio.sleep(1.0)
+                assert not any(task.done() for task in flying)
+                server.kill()
+                async with asyncio.timeout(10):
+                    errors = [*await asyncio.gather(*flying), await one(transport, SHORT)]
             for error in errors:
                 assert isinstance(error, TransportError), error
                 assert error.kind is ErrorKind.TRANSIENT
                 assert error.remedy == f"Start the server: vllm serve {MODEL}"
                 assert KEY not in f"{error} {error.remedy}"
 
-        error = asyncio.run(without())
-        assert (error.kind, error.status) == (ErrorKind.REJECTED, 401)
-        assert error.remedy == "Set VLLM_API_KEY to a key that is valid there."
+        asyncio.run(without())
         monkeypatch.setenv("VLLM_API_KEY", KEY)
         asyncio.run(until_the_end())

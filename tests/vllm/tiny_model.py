@@ -56,11 +56,12 @@ CHAT_TEMPLATE = """\
 """
 
 # Added to a token's logit, whatever came before it. Left alone, random weights end a string or a list once
-# in a hundred tokens, fill the free space between JSON's tokens with newlines until the room is used up, and
-# call every pair a tie.
+# in a hundred tokens, fill the free space between JSON's tokens with newlines until the room is used up, call
+# every pair a tie, and end a free text by chance, which a test that waits for its room to run out cannot use.
 ENDS = 3.0
 WHITE = -8.0
 TIE = -4.0
+NEVER = -20.0
 # What the constant dimension of the residual stream enters with, and what the last norm leaves of it: 0.048
 # on every text, give or take an eighth.
 HELD = 1.0
@@ -200,6 +201,8 @@ def build_weights(tokenizer: Tokenizer, config: dict[str, object]) -> dict[str, 
             bias[number] = WHITE
         elif written.strip() == "tie":
             bias[number] = TIE
+        elif tokenizer.id_to_token(number) in SPECIAL:
+            bias[number] = NEVER
     with torch.no_grad():
         text.embed_tokens.weight[:, 0] = HELD
         for layer in text.layers:
