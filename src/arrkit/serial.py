@@ -26,12 +26,15 @@ def to_json(value: object, *, defaults: bool = False) -> Json:
         return str(value.value)
     if isinstance(value, str):
         return value
-    if dataclasses.is_dataclass(value):
-        return {
-            field.name: to_json(getattr(value, field.name), defaults=defaults)
-            for field in dataclasses.fields(value)
-            if defaults or not _is_default(field, getattr(value, field.name))
-        }
+    kind: Any = type(value)
+    fields = _fields(kind)
+    if fields is not None:
+        record: dict[str, Json] = {}
+        for field in fields:
+            item = getattr(value, field.name)
+            if defaults or not _is_default(field, item):
+                record[field.name] = to_json(item, defaults=defaults)
+        return record
     if isinstance(value, Mapping):
         return {str(key): to_json(item, defaults=defaults) for key, item in value.items()}
     if isinstance(value, tuple | list | frozenset):
@@ -54,6 +57,12 @@ def _is_default(field: dataclasses.Field[Any], value: object) -> bool:
     if field.default_factory is not dataclasses.MISSING:
         return bool(value == field.default_factory())
     return False
+
+
+@cache
+def _fields(kind: type) -> tuple[dataclasses.Field[Any], ...] | None:
+    """The fields of a dataclass, None for another type. Asking each value anew takes most of the time."""
+    return dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else None
 
 
 @cache
