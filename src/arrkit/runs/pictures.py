@@ -28,8 +28,9 @@ def thumbnail(image: Image, edge: int = 256) -> bytes:
     small = image if image.mode == "RGB" else image.convert("RGB")
     fits = max(small.size) <= edge
     if not fits:
-        small = small.copy()
-        small.thumbnail((edge, edge), Images.Resampling.LANCZOS, reducing_gap=SHRINK_GAP)
+        longest = max(small.size)
+        width, height = (max(1, round(side * edge / longest)) for side in small.size)
+        small = small.resize((width, height), Images.Resampling.LANCZOS, reducing_gap=SHRINK_GAP)
     if fits:
         exact = _webp(small, lossless=True)
         if len(exact) <= LOSSLESS_BYTES:
