@@ -122,8 +122,16 @@ def test_transparency_is_flattened_on_white() -> None:
 def test_opaque_alpha_changes_nothing() -> None:
     with_alpha = scene().convert("RGBA")
     assert pixels(encoded(with_alpha, "PNG")).tobytes() == scene().tobytes()
-    digests = {picture_from_bytes(encoded(i, "PNG"), "x").digest for i in (with_alpha, scene())}
-    assert len(digests) == 1
+
+
+def test_a_digest_is_of_the_file_or_of_the_pixels_where_there_is_none(tmp_path: Path) -> None:
+    data = encoded(scene(), "PNG")
+    (tmp_path / "one.png").write_bytes(data)
+    of_file = {picture_from_bytes(data, "x").digest, picture_from_path(tmp_path / "one.png").digest}
+    assert of_file == {hashlib.sha256(data).hexdigest()}
+    drawn = {Picture(name, scene).digest for name in ("x", "y")}
+    assert len(drawn) == 1
+    assert drawn != of_file
 
 
 def test_a_transparent_palette_colour_becomes_white() -> None:

@@ -565,15 +565,15 @@ def test_pairs_without_a_check(tmp_path: Path) -> None:
 # Digests
 
 
-def test_a_digest_covers_prompt_pixels_and_label_and_nothing_else(tmp_path: Path) -> None:
+def test_a_digest_covers_prompt_files_and_label_and_nothing_else(tmp_path: Path) -> None:
     paint(tmp_path, a="red", b="blue", s="green")
-    Image.new("RGBA", (4, 3), "red").save(tmp_path / "again.webp", lossless=True)
+    (tmp_path / "again.img").write_bytes((tmp_path / "a.png").read_bytes())
 
     def digest(row: object) -> str:
         (pair,) = open_pairs(save(tmp_path / "p.jsonl", row), strict=True)
         return pair.digest
 
-    same = {**T2I, "id": "other", "response": ["again.webp", "b.png"], "category": "x"}
+    same = {**T2I, "id": "other", "response": ["again.img", "b.png"], "category": "x"}
     assert digest(same) == digest(T2I)
     changed = [
         {**T2I, "prompt": "a kite."},

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from arrkit.data.native import open_pairs
-from arrkit.data.pairs import ImageUnreadable, Label, Picture, PreferencePair, Task, dataset_digest
+from arrkit.data.pairs import ImageUnreadable, Label, Picture, PreferencePair, Task
 from arrkit.data.write import file_stem, write_pairs
 from arrkit.errors import InputError
 
@@ -44,7 +44,6 @@ PAIRS = [
 def test_a_round_trip_gives_the_same_pairs(tmp_path: Path, target: str) -> None:
     file = write_pairs(PAIRS, tmp_path / target)
     again = open_pairs(file, strict=True)
-    assert dataset_digest(again) == dataset_digest(PAIRS)
     for before, after in zip(PAIRS, again, strict=True):
         assert (after.id, after.task, after.prompt, after.label) == (
             before.id,
@@ -53,7 +52,7 @@ def test_a_round_trip_gives_the_same_pairs(tmp_path: Path, target: str) -> None:
             before.label,
         )
         assert after.metadata == before.metadata
-        assert (after.source is None) == (before.source is None)
+        assert [p.load().tobytes() for p in after.pictures] == [p.load().tobytes() for p in before.pictures]
 
 
 def test_where_the_files_stand(tmp_path: Path) -> None:

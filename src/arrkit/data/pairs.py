@@ -42,7 +42,12 @@ class ImageUnreadable(Exception):
     """
 
 
-_STRIP = 64  # rows
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An image just decoded from a file: its pixels as RGB, and the SHA-256 of the file's bytes."""
+
+    image: Image
+    digest: str
 
 
 class Picture:
@@ -50,14 +55,15 @@ class Picture:
 
     Args:
         name: where the image comes from, for messages and reports (a path, a URL, a scene's name).
-        load: returns the pixels as an RGB :class:`PIL.Image.Image`; raises :class:`ImageUnreadable`.
+        load: returns the pixels as an RGB :class:`PIL.Image.Image`, or :class:`Opened` where they come from a
+            file; raises :class:`ImageUnreadable`.
 
     The pixels are kept from the first look until :meth:`release`, the digest for good.
     """
 
     __slots__ = ("_digest", "_image", "_load", "name")
 
-    def __init__(self, name: str, load: Callable[[], Image]) -> None:
+    def __init__(self, name: str, load: Callable[[], Image | Opened]) -> None:
         self.name = name
         self._load = load
         self._image: Image | None = None
@@ -66,7 +72,12 @@ class Picture:
     def load(self) -> Image:
         """The pixels: mode RGB, orientation applied, transparency on white. Not to be changed in place."""
         if self._image is None:
-            self._image = self._load()
+            opened = self._load()
+            if isinstance(opened, Opened):
+                self._image = opened.image
+                self._digest = self._digest or opened.digest
+            else:
+                self._image = opened
         return self._image
 
     def release(self) -> None:
@@ -75,16 +86,17 @@ class Picture:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over size and RGB bytes: equal pixels, equal digest, whatever the file format."""
+        """SHA-256 of the image's file, or of size and RGB bytes where the pixels come from no file.
+
+        Of the file, since a photo's pixels are twenty times its bytes: to digest them takes as long as to
+        decode them. The same pixels in another file have another digest.
+        """
         if self._digest is None:
             image = self.load()
-            total = hashlib.sha256(f"RGB {image.width}x{image.height}\n".encode())
-            # In strips: the bytes of a whole photo are a large allocation each time, and with several threads
-            # at it a digest takes twice as long.
-            for top in range(0, image.height, _STRIP):
-                strip = image.crop((0, top, image.width, min(top + _STRIP, image.height)))
-                total.update(strip.tobytes())
-            self._digest = total.hexdigest()
+            if self._digest is None:
+                total = hashlib.sha256(f"RGB {image.width}x{image.height}\n".encode())
+                total.update(image.tobytes())
+                self._digest = total.hexdigest()
         return self._digest
 
     @property
@@ -128,7 +140,7 @@ class PreferencePair:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over task, prompt, the pixels of all images and the label.
+        """SHA-256 over task, prompt, the digests of all images and the label.
 
         Independent of file names and of the dataset's order; exchanging A and B together with the label
         gives another digest, since the two are then called differently. Reads the images.

@@ -15,6 +15,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -95,6 +96,7 @@ class AnswerCache:
         self._open: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="arrkit-cache")
+        self._rows: deque[tuple[bytes, str, float, str]] = deque()
         self._working = True
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,11 +130,13 @@ class AnswerCache:
         Raises ``ValueError`` for a reply that is no answer (refused, filtered or cut).
         """
         row = self._row(key, model, reply)
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._write, row)
+        self._rows.append(row)
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._write)
 
     def put_now(self, key: str, model: str, reply: Reply) -> None:
         """:meth:`put` for synchronous code."""
-        self._writer.submit(self._write, self._row(key, model, reply)).result()
+        self._rows.append(self._row(key, model, reply))
+        self._writer.submit(self._write).result()
 
     def info(self) -> CacheInfo:
         """Counts, sizes and ages."""
@@ -181,18 +185,26 @@ class AnswerCache:
         text = json.dumps(to_json(reply), ensure_ascii=False, separators=(",", ":"))
         return bytes.fromhex(key), model, time.time(), text
 
-    def _write(self, row: tuple[bytes, str, float, str]) -> None:
-        if not self._working:
+    def _write(self) -> None:
+        # Whatever waits is one transaction, whole or absent whenever the process dies: answers come in
+        # bursts, and a commit costs as much for ten rows as for one. A call may find its row written.
+        rows = []
+        with suppress(IndexError):
+            while True:
+                rows.append(self._rows.popleft())
+        if not rows or not self._working:
             return
         try:
-            # Autocommit: one statement is one transaction, whole or absent whenever the process dies.
-            self._connection().execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", row)
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            with connection:
+                connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", rows)
         except sqlite3.Error as error:
             self._trouble(error)
 
     def _trouble(self, error: sqlite3.Error) -> None:
         if _code(error) in _BUSY:
-            self.remarks.append(f"{self.path} was busy for {BUSY_SECONDS:.0f} s: an answer was not kept")
+            self.remarks.append(f"{self.path} was busy for {BUSY_SECONDS:.0f} s: answers were not kept")
             return
         self._working = False
         self.remarks.append(f"the cache {self.path} failed ({error}) and is not used for the rest of the run")
