@@ -20,8 +20,8 @@ SHRINK_GAP = 1.0
 def thumbnail(image: Image, edge: int = 256) -> bytes:
     """A file of ``image`` whose longer side is at most ``edge`` pixels.
 
-    It is JPEG where the image was made smaller, else WebP. An image that fits is not resampled, so that every pixel of a small one stays what it is; it is kept
-    lossless where that costs at most ``LOSSLESS_BYTES``.
+    It is JPEG where the image was made smaller, else WebP. An image that fits is not resampled, so that every
+    pixel of a small one stays what it is; it is kept lossless where that costs at most ``LOSSLESS_BYTES``.
     """
     from PIL import Image as Images
 
