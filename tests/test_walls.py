@@ -22,7 +22,12 @@ FOUNDATION = (
     r"arrkit(\.(errors|canonical|serial|options|concurrency|progress|resources))?$",
     r"arrkit\.runs\b.*",
 )
-PROTOCOLS = (r"arrkit\.data\.pairs$", r"arrkit\.rubric\.model$", r"arrkit\.judge\.(protocol|transport)$")
+PROTOCOLS = (
+    r"arrkit\.data\.(pairs|prompts)$",
+    r"arrkit\.rubric\.model$",
+    r"arrkit\.judge\.(protocol|transport)$",
+    r"arrkit\.rpo\.policy$",
+)
 JUDGING = (*FOUNDATION, r"arrkit\.data\b.*", ARTIFACT, r"arrkit\.judge\b.*")
 LEARNS = (*JUDGING, r"arrkit\.rubric\b.*")
 
