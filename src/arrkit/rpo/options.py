@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from arrkit.options import Opt
-from arrkit.rpo.recipe import Divergence, GridKind, Noise, Preset, Schedule, Trust, Window
+from arrkit.rpo.recipe import Divergence, GridKind, Noise, Preset, Schedule, StepWeight, Trust, Window
 
 
 class RubricMode(StrEnum):
@@ -101,7 +101,7 @@ class TrainOptions(PolicyOptions):
     clip: Annotated[float | None, Opt("of the ratio", metavar="X", low=0, rare=True)] = None
     divergence: Annotated[Divergence | None, Opt("penalty for leaving the base model", rare=True)] = None
     beta: Annotated[float | None, Opt("its weight", metavar="X", low=0, rare=True)] = None
-    step_weight: Annotated[str | None, Opt("flat or score", metavar="KIND", rare=True)] = None
+    step_weight: Annotated[StepWeight | None, Opt("how much the gradient of a step counts", rare=True)] = None
     alpha: Annotated[float | None, Opt("alpha of the adapters", metavar="X", low=0, rare=True)] = None
     targets: Annotated[
         tuple[str, ...],

@@ -52,6 +52,13 @@ class Divergence(StrEnum):
     NONE = "none"
 
 
+class StepWeight(StrEnum):
+    """``score`` weighs a step as the policy gradient does, by |g|/s; ``flat`` weighs all alike."""
+
+    FLAT = "flat"
+    SCORE = "score"
+
+
 class Schedule(StrEnum):
     """How the learning rate goes on after the warm-up, over the real number of updates."""
 
@@ -87,7 +94,7 @@ class Recipe:
         win, lose: advantages of the preferred and of the other candidate.
         trust, clip: see :class:`Trust`; ``clip`` is in units of the ratio.
         divergence, beta: the penalty and its weight.
-        step_weight: ``flat`` weighs trained steps alike; ``score`` by the true policy gradient |g|/s.
+        step_weight: see :class:`StepWeight`.
         learning_rate, warmup, schedule, weight_decay, beta1, beta2, grad_clip: of AdamW.
         rank, alpha: of the adapters.
         ema: decay of an average of the adapter that is saved instead of the last one; 0 for none.
@@ -109,7 +116,7 @@ class Recipe:
     clip: float = 2e-6
     divergence: Divergence = Divergence.VELOCITY
     beta: float = 0.01
-    step_weight: str = "flat"
+    step_weight: StepWeight = StepWeight.FLAT
     learning_rate: float = 1e-4
     warmup: int = 10
     schedule: Schedule = Schedule.CONSTANT
@@ -139,7 +146,7 @@ PRESETS: Mapping[Preset, Recipe] = {
         clip=0.2,
         divergence=Divergence.GAUSSIAN,
         beta=0.01,
-        step_weight="score",
+        step_weight=StepWeight.SCORE,
         learning_rate=5e-5,
         warmup=0,
         weight_decay=1e-4,
@@ -160,7 +167,7 @@ def recipe_for(
         raise TypeError(f"Recipe has no field {', '.join(unknown)}")
     base = PRESETS[preset]
     kinds = {"noise": Noise, "window": Window, "grid": GridKind, "trust": Trust, "divergence": Divergence}
-    kinds["schedule"] = Schedule
+    kinds |= {"schedule": Schedule, "step_weight": StepWeight}
     hints = {} if preset is Preset.PAPER else dict(suggested)
     changes = {**hints, **{name: value for name, value in given.items() if value is not None}}
     typed = {name: kinds[name](str(value)) if name in kinds else value for name, value in changes.items()}
