@@ -1,16 +1,57 @@
 """Prompt sets: what a policy is asked to paint or to edit.
 
-A set is a text file with one prompt a line, or a JSONL file with ``prompt`` (or ``instruction``) and, for
-edits, ``source``, a path from the file's folder.
+A set is a text file with one prompt a line (blank lines are passed over), or a file of rows: JSONL, a JSON
+array or YAML. One row is one prompt:
+
+    {"prompt": "A ceramic robot chef."}
+    {"instruction": "Make it a sunset.", "source": "photos/7.png"}
+
+================ ==========================================================================================
+meaning          keys
+================ ==========================================================================================
+prompt           ``query``, ``prompt``, ``instruction``
+source (edit)    ``source``, ``sources``, ``source_image``, ``source_images``, ``base_image``,
+                 ``original_image``, ``input_image``, ``reference_image``, ``ref_image``; in a row without a
+                 label also ``image``, ``images``, ``image_paths``. One path or a list of them; relative
+                 ones start from the file's folder
+id               ``id``: text or a whole number, unique in the file; ``row-N`` where there is none
+task             ``task``: must be the policy's, where it is given
+metadata         ``metadata``: an object; and every key of the user's own
+================ ==========================================================================================
+
+A file of preference pairs is a prompt set too: its candidates and labels are not looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from arrkit.canonical import digest
 from arrkit.data.pairs import Picture, Task
+from arrkit.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from arrkit.data.fields import RowFields
+    from arrkit.data.rows import BrokenRow, Row
+
+SOURCES = (
+    "source",
+    "sources",
+    "source_image",
+    "source_images",
+    "base_image",
+    "original_image",
+    "input_image",
+    "reference_image",
+    "ref_image",
+)
+UNLABELLED_SOURCES = ("image", "images", "image_paths")
+
+_ROWS = (".jsonl", ".ndjson", ".json", ".yaml", ".yml")
+_OWN = frozenset((*SOURCES, "prompt", "instruction"))
 
 
 class PromptUnusable(Exception):
@@ -39,3 +80,165 @@ class Prompt:
         """SHA-256 over task, text and the digests of the sources: equal requests, equal digest."""
         sources = [picture.digest for picture in self.sources]
         return digest({"task": self.task, "text": self.text, "sources": sources})
+
+
+@dataclass(frozen=True, slots=True)
+class PromptScan:
+    """What a file of prompts came to: the good ones in their order, and all that is wrong with the others."""
+
+    name: str
+    prompts: tuple[Prompt, ...]
+    problems: tuple[Problem, ...]
+
+
+def read_prompts(
+    path: str | Path, *, task: Task, image_root: str | Path | None = None, limit: int | None = None
+) -> tuple[Prompt, ...]:
+    """The prompts of a file for a policy of ``task``, at most the first ``limit``. Images are not opened.
+
+    Raises:
+        InputError: the file cannot be read or holds no prompt, or any row of it is wrong: all of them are
+            listed with their lines.
+    """
+    scan = scan_prompts(path, task=task, image_root=image_root)
+    if scan.problems:
+        raise InputError(scan.problems)
+    return scan.prompts[:limit]
+
+
+def scan_prompts(path: str | Path, *, task: Task, image_root: str | Path | None = None) -> PromptScan:
+    """Like :func:`read_prompts`, for whoever goes on without the bad rows; a row is good or a problem.
+
+    Raises:
+        InputError: the file cannot be read, holds nothing, or is text and the task is ``edit``.
+    """
+    file = Path(path).expanduser()
+    if file.is_dir():
+        raise InputError(f"{path} is a folder, not a file of prompts")
+    if not file.is_file():
+        raise InputError(f"{path} does not exist or is not a file")
+    root = file.parent if image_root is None else Path(image_root).expanduser()
+    reader = _Reader(str(path), task, root)
+    try:
+        if file.suffix.lower() in _ROWS:
+            from arrkit.data.readers import read_rows
+
+            for row in read_rows(file):
+                reader.take(row)
+        elif task is Task.EDIT:
+            raise InputError(
+                f"{path} is text, and an edit needs a source image for each prompt",
+                hint='Give a .jsonl file with rows such as {"instruction": "Make it a sunset.", '
+                '"source": "photos/7.png"}.',
+            )
+        else:
+            for line, raw in enumerate(file.open("rb"), start=1):
+                reader.take_line(line, raw)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    if not reader.prompts and not reader.problems:
+        raise InputError(f"{path} holds no prompts", hint="Give at least one, on a line of its own.")
+    return PromptScan(str(path), tuple(reader.prompts), tuple(reader.problems))
+
+
+@dataclass(slots=True)
+class _Reader:
+    name: str
+    task: Task
+    root: Path
+    prompts: list[Prompt] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    seen: dict[str, str] = field(default_factory=dict)  # where each id stands
+
+    def take_line(self, line: int, raw: bytes) -> None:
+        where = f"{self.name}:{line}"
+        try:
+            text = raw.decode("utf-8-sig" if line == 1 else "utf-8").strip()
+        except UnicodeDecodeError:
+            self.problems.append(Problem("the line is not UTF-8 text", where))
+            return
+        if text:
+            self.prompts.append(Prompt(f"row-{len(self.prompts) + 1}", self.task, text, origin=where))
+
+    def take(self, row: Row | BrokenRow) -> None:
+        from arrkit.data.fields import RowFields, kind_of
+        from arrkit.data.rows import BrokenRow
+
+        where = f"{self.name}:{row.line}"
+        if isinstance(row, BrokenRow):
+            self.problems.append(Problem(row.what, where, row.hint))
+            return
+        if not isinstance(row.value, Mapping):
+            what = f"a row is {kind_of(row.value)}, not an object with keys such as prompt"
+            self.problems.append(Problem(what, where, "Name a file of plain prompts .txt."))
+            return
+        fields = RowFields(row.value, where)
+        try:
+            prompt = self.parse(row, fields) if fields.encodable() else None
+        except RecursionError:
+            fields.problem("the row is nested too deeply")
+            prompt = None
+        if fields.problems:
+            self.problems += fields.problems
+        elif prompt is not None:
+            self.prompts.append(prompt)
+
+    def parse(self, row: Row, fields: RowFields) -> Prompt:
+        from arrkit.data.images import picture_from_path
+        from arrkit.data.rows import row_id
+
+        for key in row.repeated:
+            fields.problem(f'key "{key}" stands twice', hint="Keep one of them.")
+        named = None if fields.value.get("task") is None else fields.task(None)
+        if named is not None and named is not self.task:
+            fields.problem(
+                f"the row is for the task {named}, and the policy's is {self.task}", hint="Leave it out."
+            )
+        text = fields.prompt()
+        files = [] if fields.problems else [*self.files(fields)]
+        fields.check_id()
+        name = row_id(row)
+        if name in self.seen:
+            fields.problem(f'id "{name}" stands at {self.seen[name]} already')
+        self.seen.setdefault(name, fields.where)
+        metadata = self.metadata(fields)
+        pictures = tuple(picture_from_path(file) for file in files)
+        return Prompt(name, self.task, text, pictures, metadata, fields.where)
+
+    def files(self, fields: RowFields) -> Iterator[Path]:
+        """The images to be edited; a problem for each that is missing, and where there is none."""
+        from arrkit.data.rows import resolve
+
+        value = fields.value
+        if self.task is Task.T2I:
+            if key := next((key for key in SOURCES if value.get(key)), None):
+                fields.problem(
+                    f"{key} belongs to an edit, and the policy paints from text alone",
+                    hint="Leave the key out, or name a policy that edits.",
+                )
+            return
+        texts = fields.first_list(SOURCES)
+        if not texts and value.get("label") is None and value.get("label_rank") is None:
+            texts = fields.first_list(UNLABELLED_SOURCES)
+        elif not texts:
+            source, _ = fields.edit_images()
+            texts = [source] if source else []
+        if not texts and not fields.problems:
+            fields.absent("no source image to be edited", SOURCES, 'Give its path under "source".')
+        for text in texts:
+            if "://" in text or text.lower().startswith("data:"):
+                fields.problem("a source image stands at a URL", hint="Save it, and give the file's path.")
+                continue
+            file = resolve(text, self.root)
+            if file.is_file():
+                yield file
+            else:
+                fields.problem(f"there is no image {file}")
+
+    def metadata(self, fields: RowFields) -> dict[str, str | int | float | bool]:
+        from arrkit.data.fields import RowFields
+
+        rest = RowFields({key: value for key, value in fields.value.items() if key not in _OWN}, fields.where)
+        found = rest.metadata()
+        fields.problems += rest.problems
+        return found
