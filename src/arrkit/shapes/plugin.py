@@ -1,8 +1,8 @@
-"""The entry points of the embedded world: a judge and two datasets. Imported to be listed, so kept light."""
+"""The entry points of the embedded world: a judge, two datasets and a policy. Imported to be listed, so kept light."""
 
 from __future__ import annotations
 
-from arrkit.backends.plugin import DatasetPlugin, JudgePlugin, Parameter
+from arrkit.backends.plugin import DatasetPlugin, JudgePlugin, Parameter, PolicyPlugin
 from arrkit.data.pairs import Task
 
 judge = JudgePlugin(
@@ -16,6 +16,18 @@ judge = JudgePlugin(
         "fail": Parameter(0.0, "share of calls that fail; a retry may succeed", low=0, high=1),
     },
     example="shapes?noise=0.2",
+)
+
+policy = PolicyPlugin(
+    summary="embedded model that paints and edits pictures of simple shapes; trains on one CPU core",
+    factory="arrkit.shapes.policy.policy:make_policy",
+    parameters={
+        "task": Parameter("t2i", "paint for a prompt, or edit a source", choices=("t2i", "edit")),
+        "size": Parameter(96, "side of the pictures in pixels", low=64, high=256),
+    },
+    modules=("torch", "diffusers", "peft", "safetensors"),
+    extra="arrkit[rpo]",
+    example="shapes?task=edit",
 )
 
 PAIRS_N, PAIRS_SEED, PAIRS_NOISE, PAIRS_TIES, PAIRS_SIZE = 200, 0, 0.08, 0.05, 96

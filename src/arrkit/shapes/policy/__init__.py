@@ -1,0 +1,1 @@
+"""The embedded policy: a small flow-matching model that paints pictures of the shapes world."""
