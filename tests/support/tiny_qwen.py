@@ -1,7 +1,7 @@
 """Tiny real Qwen-Image pipelines, built from configs, with a tokenizer made on the spot.
 
-The tokenizer is trained on the pipelines' own templates, so that each word of them is one token, as in Qwen's:
-the pipelines drop the first 34 or 64 hidden states, and that many tokens must come before the prompt.
+The tokenizer is trained on the words of the pipelines' templates, so that each is one token, as in Qwen's: the
+pipelines drop the first 34 or 64 hidden states, and that many tokens must come before the prompt.
 """
 
 from __future__ import annotations
@@ -37,16 +37,18 @@ SPECIAL = (
     "<|video_pad|>",
 )
 
-TEMPLATES = (
-    "system\nDescribe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships "
-    "of the objects and background:\nuser\nassistant\n",
-    "system\nDescribe the key features of the input image (color, shape, size, texture, objects, background), then "
-    "explain how the user's text instruction should alter or modify the image. Generate a new image that meets the "
-    "user's requirements while maintaining consistency with the original input where appropriate.",
-)
+WORDS = """system
+Describe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships of the \
+objects and background:
+user
+Describe the key features of the input image (color, shape, size, texture, objects, background), then explain \
+how the user's text instruction should alter or modify the image. Generate a new image that meets the user's \
+requirements while maintaining consistency with the original input where appropriate.
+assistant
+Picture 1: make it blue, a red circle on the left of one green square"""
 
 FACTOR = 16
-"""Pixels of a latent's side. Sixteen, since a source of 1024 x 1024 pixels is then 1,024 tokens and not 4,096."""
+"""Pixels of a latent's side: a source of 1024 x 1024 pixels is then 1,024 tokens and not 4,096."""
 
 
 class ImageOnlyProcessor(Qwen2VLProcessor):
@@ -67,7 +69,7 @@ def _words() -> tuple[dict[str, int], tuple[tuple[str, str], ...]]:
         initial_alphabet=ByteLevel.alphabet(),
         show_progress=False,
     )
-    model.train_from_iterator(TEMPLATES, trainer)
+    model.train_from_iterator([WORDS], trainer)
     state = json.loads(model.to_str())["model"]
     merges = tuple((pair[0], pair[1]) for pair in state["merges"])
     return state["vocab"], merges
@@ -76,9 +78,7 @@ def _words() -> tuple[dict[str, int], tuple[tuple[str, str], ...]]:
 def tokenizer() -> Qwen2Tokenizer:
     """Byte-level BPE with the words of the templates and Qwen's special tokens."""
     vocabulary, merges = _words()
-    return Qwen2Tokenizer(
-        vocab=dict(vocabulary), merges=list(merges), extra_special_tokens=[name for name in SPECIAL[1:]]
-    )
+    return Qwen2Tokenizer(vocab=dict(vocabulary), merges=list(merges), extra_special_tokens=list(SPECIAL[1:]))
 
 
 def text_encoder() -> Qwen2_5_VLForConditionalGeneration:
@@ -204,7 +204,7 @@ def qwen_edit_plus(seed: int = 0, zero_cond_t: bool = False) -> QwenImageEditPlu
 def save(
     pipeline: QwenImagePipeline | QwenImageEditPipeline | QwenImageEditPlusPipeline, folder: Path
 ) -> Path:
-    """Write a pipeline as its hub repository holds it, with the processor in the files of Qwen's own class."""
+    """Write a pipeline as its hub repository holds it, with its processor in the files of Qwen's class."""
     pipeline.save_pretrained(folder)
     index = folder / "model_index.json"
     entries = json.loads(index.read_text())
