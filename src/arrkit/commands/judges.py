@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -35,13 +35,15 @@ BATCH_WIDTH = 2000
 class Bench:
     """A judge at work: the session to ask it through, and what its calls came to.
 
-    ``totals`` is None for a judge that sends nothing.
+    ``totals`` is None for a judge that sends nothing. ``revive`` makes one that gave up after an outage ask
+    again.
     """
 
     session: JudgeSession
     window: int
     totals: CallTotals | None
     cache: AnswerCache | None = None
+    revive: Callable[[], None] = lambda: None
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -93,7 +95,7 @@ class ChosenJudge:
             # The caller has the one retry loop: a second one on top would multiply the attempts. It bounds
             # the requests too; twice as many are let in, so that images are ready when one may be sent.
             session = JudgeSession(self._on(caller), journal, concurrency=2 * width, retries=0)
-            yield Bench(session, max(2, width), caller.totals, cache)
+            yield Bench(session, max(2, width), caller.totals, cache, caller.revive)
 
     @contextmanager
     def on_paper(self) -> Iterator[tuple[PaperSession, Forecast]]:

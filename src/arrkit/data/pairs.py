@@ -71,14 +71,16 @@ class Picture:
 
     def load(self) -> Image:
         """The pixels: mode RGB, orientation applied, transparency on white. Not to be changed in place."""
-        if self._image is None:
+        image = self._image
+        if image is None:  # not read again below: another thread may release it meanwhile
             opened = self._load()
             if isinstance(opened, Opened):
-                self._image = opened.image
+                image = opened.image
                 self._digest = self._digest or opened.digest
             else:
-                self._image = opened
-        return self._image
+                image = opened
+            self._image = image
+        return image
 
     def release(self) -> None:
         """Let the pixels go; a later look opens the image again."""

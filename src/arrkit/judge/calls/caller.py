@@ -9,7 +9,7 @@ from arrkit.errors import RunError
 from arrkit.judge.calling import Called
 from arrkit.judge.calls.cache import AnswerCache, answer_key
 from arrkit.judge.calls.estimate import Ratio
-from arrkit.judge.calls.health import Health, stop
+from arrkit.judge.calls.health import Health, Outage, stop
 from arrkit.judge.calls.ledger import Bound, Ledger
 from arrkit.judge.calls.limiter import Lane, Ticket, lane
 from arrkit.judge.calls.money import PriceList, load_prices
@@ -135,6 +135,12 @@ class Caller:
         """See :meth:`~arrkit.judge.calling.Calls.keep`. A reply that is no answer is a ``ValueError``."""
         if self._cache is not None:
             await self._cache.put(answer_key(self._name, request, parser), self._name, reply)
+
+    def revive(self) -> None:
+        """Ask again after an :class:`~arrkit.judge.calls.health.Outage`; other reasons to stop stand."""
+        if isinstance(self._stopped, Outage):
+            self._stopped = None
+            self._health.forgive()
 
     async def aclose(self) -> None:
         """Close the transport. The cache stays open for whoever opened it."""

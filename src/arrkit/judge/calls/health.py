@@ -15,12 +15,18 @@ _KEY_OR_NAME = frozenset({401, 403, 404})
 # Refused or too large inputs may stand together in the data: in a row they say nothing of the endpoint.
 _ENDPOINT = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.TRANSIENT, ErrorKind.REJECTED})
 
+_PASSING = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.TRANSIENT})
+
 RESUME = "What was answered is kept: run the same command again to go on from here."
 
 
-def stop(name: str, what: str, remedy: str = "") -> RunError:
+class Outage(RunError):
+    """An endpoint does not answer, and may answer later: whoever has time can wait for it."""
+
+
+def stop(name: str, what: str, remedy: str = "", *, kind: type[RunError] = RunError) -> RunError:
     """The error that stops a run, with what to do about it and how to go on."""
-    return RunError(f"{name}: {what}", hint=" ".join(filter(None, (_sentence(remedy), RESUME))))
+    return kind(f"{name}: {what}", hint=" ".join(filter(None, (_sentence(remedy), RESUME))))
 
 
 def _sentence(text: str) -> str:
@@ -54,6 +60,10 @@ class Health:
         self._way, self._streak = "", 0
         return None
 
+    def forgive(self) -> None:
+        """Forget the failures in a row: the endpoint gets another chance."""
+        self._way, self._streak = "", 0
+
     def failed(self, error: TransportError) -> RunError | None:
         """A call ended with ``error``, its retries used up."""
         hopeless = error.kind is ErrorKind.REJECTED and (
@@ -62,13 +72,21 @@ class Health:
         if hopeless:
             return stop(self._name, str(error), error.remedy)
         way = f"{error.kind} {error.status or ''}".strip()
-        stopped = self._failed(way, error.remedy, endpoint=error.kind in _ENDPOINT, last=str(error))
+        stopped = self._failed(
+            way,
+            error.remedy,
+            endpoint=error.kind in _ENDPOINT,
+            last=str(error),
+            kind=Outage if error.kind in _PASSING else RunError,
+        )
         early = error.kind is ErrorKind.REJECTED and not self._mixed and self._streak >= FIRST_REJECTED
         if early and stopped is None:
             return stop(self._name, f"the first {self._streak} requests were rejected: {error}", error.remedy)
         return stopped
 
-    def _failed(self, way: str, remedy: str, *, endpoint: bool, last: str = "") -> RunError | None:
+    def _failed(
+        self, way: str, remedy: str, *, endpoint: bool, last: str = "", kind: type[RunError] = RunError
+    ) -> RunError | None:
         if way != self._way:
             self._mixed = self._mixed or bool(self._way)
             self._way, self._streak = way, 0
@@ -77,4 +95,5 @@ class Health:
             return None
         where = "in a row" if self._mixed else "from the start"
         said = f"{way}: {last}" if last else way
-        return stop(self._name, f"{self._streak} calls failed the same way {where} ({said})", remedy)
+        what = f"{self._streak} calls failed the same way {where} ({said})"
+        return stop(self._name, what, remedy, kind=kind)
