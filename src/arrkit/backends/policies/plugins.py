@@ -1,0 +1,136 @@
+"""Entry points of policies over diffusers pipelines, and of BAGEL. Imported to be listed, so kept light."""
+
+from __future__ import annotations
+
+from arrkit.backends.plugin import Parameter, PolicyPlugin
+from arrkit.data.pairs import Task
+
+MODULES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors")
+EXTRA = "arrkit[rpo]"
+
+_SOURCE = {
+    "revision": Parameter("", "branch, tag or commit of a model on the hub; its main branch by default"),
+    "variant": Parameter("", "which of several sets of weight files, such as fp16"),
+}
+_SIZE = {
+    "size": Parameter(0, "side of square images in pixels; 0 is the pipeline's default", low=0, high=4096),
+    "width": Parameter(0, "width of the images in pixels, instead of size", low=0, high=4096),
+    "height": Parameter(0, "height of the images in pixels, instead of size", low=0, high=4096),
+}
+
+
+def _length(default: int, most: int) -> dict[str, Parameter]:
+    text = "length in tokens that prompts are padded to; a longer prompt is refused"
+    return {"max_sequence_length": Parameter(default, text, low=1, high=most)}
+
+
+def _cfg(default: float) -> Parameter:
+    return Parameter(
+        default, "true guidance scale, two passes a step; 1 is without, in one pass", low=1, high=30
+    )
+
+
+_NEGATIVE = Parameter("", "negative prompt of the true guidance")
+
+flux = PolicyPlugin(
+    summary="FLUX.1 dev and schnell: text to image",
+    factory="arrkit.backends.policies.flux:make_flux",
+    parameters={
+        **_SIZE,
+        "guidance": Parameter(3.5, "guidance that the model is told; schnell takes none", low=0, high=30),
+        **_length(512, 512),
+        **_SOURCE,
+    },
+    modules=MODULES,
+    extra=EXTRA,
+    model="",
+    example="flux:black-forest-labs/FLUX.1-dev?size=512",
+    tasks=(Task.T2I,),
+)
+
+flux_kontext = PolicyPlugin(
+    summary="FLUX.1 Kontext: edits of one image",
+    factory="arrkit.backends.policies.kontext:make_kontext",
+    parameters={
+        **_SIZE,
+        "source_size": Parameter(
+            0,
+            "side of the square whose area sources are scaled to; 0 is one of the pipeline's sizes",
+            low=0,
+            high=4096,
+        ),
+        "guidance": Parameter(3.5, "guidance that the model is told", low=0, high=30),
+        **_length(512, 512),
+        **_SOURCE,
+    },
+    modules=MODULES,
+    extra=EXTRA,
+    model="",
+    example="flux-kontext:black-forest-labs/FLUX.1-Kontext-dev?size=512&source_size=512",
+    tasks=(Task.EDIT,),
+)
+
+sd35 = PolicyPlugin(
+    summary="Stable Diffusion 3 and 3.5: text to image",
+    factory="arrkit.backends.policies.sd35:make_sd35",
+    parameters={**_SIZE, "cfg": _cfg(7.0), "negative": _NEGATIVE, **_length(256, 512), **_SOURCE},
+    modules=MODULES,
+    extra=EXTRA,
+    model="",
+    example="sd35:stabilityai/stable-diffusion-3.5-medium?size=512",
+    tasks=(Task.T2I,),
+)
+
+_SOURCES = {
+    "source_size": Parameter(
+        0, "side of the square whose area sources are scaled to; 0 is the pipeline's", low=0, high=4096
+    ),
+}
+_QWEN = {"cfg": _cfg(4.0), "negative": Parameter(" ", "negative prompt of the true guidance")}
+
+qwen_image = PolicyPlugin(
+    summary="Qwen-Image: text to image",
+    factory="arrkit.backends.policies.qwen_image:make_qwen_image",
+    parameters={**_SIZE, **_QWEN, **_length(512, 1024), **_SOURCE},
+    modules=MODULES,
+    extra=EXTRA,
+    model="",
+    example="qwen-image:Qwen/Qwen-Image?size=512&cfg=1",
+    tasks=(Task.T2I,),
+)
+
+qwen_edit = PolicyPlugin(
+    summary="Qwen-Image-Edit: edits of one image",
+    factory="arrkit.backends.policies.qwen_edit:make_qwen_edit",
+    parameters={**_SIZE, **_SOURCES, **_QWEN, **_length(512, 1024), **_SOURCE},
+    modules=MODULES,
+    extra=EXTRA,
+    model="",
+    example="qwen-edit:Qwen/Qwen-Image-Edit?size=512&cfg=1",
+    tasks=(Task.EDIT,),
+)
+
+qwen_edit_plus = PolicyPlugin(
+    summary="Qwen-Image-Edit 2509 and 2511: edits of one image or several",
+    factory="arrkit.backends.policies.qwen_edit:make_qwen_edit_plus",
+    parameters={**_SIZE, **_SOURCES, **_QWEN, **_length(512, 1024), **_SOURCE},
+    modules=MODULES,
+    extra=EXTRA,
+    model="",
+    example="qwen-edit-plus:Qwen/Qwen-Image-Edit-2509?size=512&cfg=1",
+    tasks=(Task.EDIT,),
+)
+
+bagel = PolicyPlugin(
+    summary="BAGEL, from a checkout of its own code: text to image",
+    factory="arrkit.backends.policies.bagel:make_bagel",
+    parameters={
+        **_SIZE,
+        "path": Parameter("", "folder of BAGEL's code, where it cannot be imported as it is"),
+        "cfg": _cfg(1.0),
+    },
+    modules=("torch", "peft", "safetensors"),
+    extra=EXTRA,
+    model="",
+    example="bagel:models/BAGEL-7B-MoT?path=../Bagel",
+)
