@@ -55,6 +55,8 @@ def write_shard(folder: Path, key: str, conditions: Mapping[str, Condition]) -> 
     partial = folder / f".{target.name}.{os.getpid()}.tmp"
     try:
         save_file(stored, partial, {"key": key, "conditions": canonical_json(entries).decode()})
+        # safetensors makes files private; what the user may read of the folder holds for the file.
+        partial.chmod(folder.stat().st_mode & 0o666)
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
         partial.replace(target)

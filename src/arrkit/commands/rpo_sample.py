@@ -1,0 +1,153 @@
+"""``rpo sample``: pictures of a policy, with or without an adapter."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from arrkit.canonical import Json, canonical_json, refuse_existing, write_atomic
+from arrkit.commands.rpo_policies import choose_policy
+from arrkit.data.pairs import Task
+from arrkit.data.prompts import Prompt, read_prompts
+from arrkit.errors import InputError, Problem
+from arrkit.progress import Progress, Watch, unwatched
+from arrkit.rpo.options import SampleOptions
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from arrkit.rpo.policy import Policy
+
+ADAPTER = "pytorch_lora_weights.safetensors"
+STEPS = 8
+"""Sampling steps of a policy that says nothing of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Where the pictures are: ``files`` in the order of the prompts, and ``samples.jsonl`` beside them."""
+
+    policy: str
+    lora: str
+    steps: int
+    out: Path
+    files: tuple[str, ...]
+
+
+def sample_policy(options: SampleOptions, *, watch: Watch = unwatched) -> Sampled:
+    """Paint ``count`` pictures for each prompt, as the model's own pipeline would, without injected noise.
+
+    The encoders are let go before the transformer is loaded. A picture depends on the seed, the place of its
+    prompt in the file and its number alone.
+
+    Raises:
+        InputError: policy, prompts, adapter or folder cannot be used; found before any weights are loaded,
+            but for prompts that the encoders refuse and an adapter of another model.
+    """
+    policy = choose_policy(options.policy)
+    refuse_existing(options.out / "samples.jsonl", force=options.force)
+    lora = find_adapter(options.lora) if options.lora is not None else None
+    prompts = _prompts(options, policy)[: options.limit]
+    steps = options.steps or int(getattr(policy, "usual_steps", STEPS))
+    _clear(options.out)
+
+    from arrkit.rpo.encode import encode_all
+    from arrkit.rpo.placing import dtype_for
+    from arrkit.rpo.policy import Part
+    from arrkit.rpo.processes import join
+    from arrkit.rpo.sample import sample_images
+
+    with join(options.device) as processes:
+        device, dtype = processes.device, dtype_for(options.precision, processes.device)
+        conditions = encode_all(policy, prompts, device=device, dtype=dtype, batch=options.batch, watch=watch)
+        policy.load([Part.TRANSFORMER, Part.DECODER], device=device, dtype=dtype)
+        if lora is not None:
+            policy.restore(lora)
+        wanted = [(prompt, image) for prompt in range(len(prompts)) for image in range(options.count)]
+        made = sample_images(policy, conditions, wanted, steps=steps, seed=options.seed, batch=options.batch)
+        watch(Progress("paint", 0, len(wanted)))
+        for done, ((prompt, image), picture) in enumerate(made, start=1):
+            _save(options.out / _file(prompt, image), picture)
+            watch(Progress("paint", done, len(wanted)))
+    common: dict[str, Json] = {
+        "policy": policy.name,
+        "lora": str(lora or ""),
+        "steps": steps,
+        "seed": options.seed,
+    }
+    rows = [_row(prompts[prompt], prompt, image, common) for prompt, image in wanted]
+    write_atomic(options.out / "samples.jsonl", "".join(f"{row}\n" for row in rows))
+    files = tuple(_file(prompt, image) for prompt, image in wanted)
+    return Sampled(policy.name, str(lora or ""), steps, options.out, files)
+
+
+def find_adapter(path: Path) -> Path:
+    """The adapter's file at ``path``: the file itself, or that of a run's or checkpoint's folder.
+
+    Raises :class:`InputError` where there is none.
+    """
+    if path.is_file():
+        return path
+    if (path / ADAPTER).is_file():
+        return path / ADAPTER
+    if not path.exists():
+        raise InputError(f"{path} does not exist", hint="Give --lora a run folder or a .safetensors file.")
+    checkpoints = sorted(path.glob(f"checkpoint-*/{ADAPTER}"), key=lambda file: file.stat().st_mtime)
+    hint = f"Its last checkpoint: --lora {checkpoints[-1].parent}" if checkpoints else ""
+    raise InputError(f"{path} holds no {ADAPTER}", hint=hint)
+
+
+def _prompts(options: SampleOptions, policy: Policy) -> tuple[Prompt, ...]:
+    if options.prompts is not None and options.prompt:
+        raise InputError("--prompts and --prompt are both given", hint="Give one of them.")
+    if options.prompts is not None:
+        return read_prompts(options.prompts, task=policy.task)
+    if options.prompt:
+        if policy.task is Task.EDIT:
+            raise InputError(
+                f"{policy.name} edits, and --prompt names no source image", hint="Give --prompts FILE.jsonl."
+            )
+        if any(not text.strip() for text in options.prompt):
+            raise InputError(Problem("the prompt is empty", "--prompt"))
+        return tuple(
+            Prompt(f"prompt-{number}", policy.task, text, origin=f"--prompt {number}")
+            for number, text in enumerate(options.prompt, start=1)
+        )
+    own = policy.prompts("test")
+    if not own:
+        raise InputError("no prompts are given", hint="Pass --prompts FILE or --prompt TEXT.")
+    return own
+
+
+def _clear(out: Path) -> None:
+    """Make the folder; what an earlier run painted there goes, nothing else."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for file in (*out.glob("[0-9][0-9][0-9][0-9][0-9]-*.png"), out / "samples.jsonl"):
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror or error}") from error
+
+
+def _file(prompt: int, image: int) -> str:
+    return f"{prompt:05d}-{image}.png"
+
+
+def _save(file: Path, picture: Image) -> None:
+    partial = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    picture.save(partial, format="PNG")
+    partial.replace(file)
+
+
+def _row(prompt: Prompt, number: int, image: int, common: dict[str, Json]) -> str:
+    sources: Sequence[str] = [picture.name for picture in prompt.sources]
+    row: dict[str, Json] = {"file": _file(number, image), "id": prompt.id, "prompt": prompt.text}
+    if sources:
+        row["sources"] = sources
+    row |= {"image": image, **common}
+    if prompt.metadata:
+        row["metadata"] = dict(prompt.metadata)
+    return canonical_json(row).decode()
