@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from arrkit.rpo.policy import Policy
 
 ADAPTER = "pytorch_lora_weights.safetensors"
-STEPS = 8
-"""Sampling steps of a policy that says nothing of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +49,15 @@ def sample_policy(options: SampleOptions, *, watch: Watch = unwatched) -> Sample
     refuse_existing(options.out / "samples.jsonl", force=options.force)
     lora = find_adapter(options.lora) if options.lora is not None else None
     prompts = _prompts(options, policy)[: options.limit]
-    steps = options.steps or int(getattr(policy, "usual_steps", STEPS))
-    _clear(options.out)
+    _make(options.out)
 
     from arrkit.rpo.encode import encode_all
     from arrkit.rpo.placing import dtype_for
     from arrkit.rpo.policy import Part
     from arrkit.rpo.processes import join
-    from arrkit.rpo.sample import sample_images
+    from arrkit.rpo.sample import sample_images, usual_steps
+
+    steps = options.steps or usual_steps(policy)
 
     with join(options.device) as processes:
         device, dtype = processes.device, dtype_for(options.precision, processes.device)
@@ -67,19 +66,21 @@ def sample_policy(options: SampleOptions, *, watch: Watch = unwatched) -> Sample
         if lora is not None:
             policy.restore(lora)
         wanted = [(prompt, image) for prompt in range(len(prompts)) for image in range(options.count)]
-        made = sample_images(policy, conditions, wanted, steps=steps, seed=options.seed, batch=options.batch)
-        watch(Progress("paint", 0, len(wanted)))
+        mine = processes.share(wanted)
+        if processes.is_main:
+            _clear(options.out)
+        processes.barrier()
+        made = sample_images(policy, conditions, mine, steps=steps, seed=options.seed, batch=options.batch)
+        watch(Progress("paint", 0, len(mine)))
         for done, ((prompt, image), picture) in enumerate(made, start=1):
             _save(options.out / _file(prompt, image), picture)
-            watch(Progress("paint", done, len(wanted)))
-    common: dict[str, Json] = {
-        "policy": policy.name,
-        "lora": str(lora or ""),
-        "steps": steps,
-        "seed": options.seed,
-    }
-    rows = [_row(prompts[prompt], prompt, image, common) for prompt, image in wanted]
-    write_atomic(options.out / "samples.jsonl", "".join(f"{row}\n" for row in rows))
+            watch(Progress("paint", done, len(mine)))
+        processes.barrier()
+        if processes.is_main:
+            common: dict[str, Json] = {"policy": policy.name, "lora": str(lora or "")}
+            common |= {"steps": steps, "seed": options.seed}
+            rows = [_row(prompts[prompt], prompt, image, common) for prompt, image in wanted]
+            write_atomic(options.out / "samples.jsonl", "".join(f"{row}\n" for row in rows))
     files = tuple(_file(prompt, image) for prompt, image in wanted)
     return Sampled(policy.name, str(lora or ""), steps, options.out, files)
 
@@ -122,14 +123,17 @@ def _prompts(options: SampleOptions, policy: Policy) -> tuple[Prompt, ...]:
     return own
 
 
-def _clear(out: Path) -> None:
-    """Make the folder; what an earlier run painted there goes, nothing else."""
+def _make(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for file in (*out.glob("[0-9][0-9][0-9][0-9][0-9]-*.png"), out / "samples.jsonl"):
-            file.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror or error}") from error
+        raise InputError(f"cannot make {out}: {error.strerror or error}") from error
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier run painted, and nothing else."""
+    for file in (*out.glob("[0-9][0-9][0-9][0-9][0-9]-*.png"), out / "samples.jsonl"):
+        file.unlink(missing_ok=True)
 
 
 def _file(prompt: int, image: int) -> str:

@@ -132,8 +132,9 @@ def scan_prompts(path: str | Path, *, task: Task, image_root: str | Path | None 
                 '"source": "photos/7.png"}.',
             )
         else:
-            for line, raw in enumerate(file.open("rb"), start=1):
-                reader.take_line(line, raw)
+            with file.open("rb") as stream:
+                for line, raw in enumerate(stream, start=1):
+                    reader.take_line(line, raw)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     if not reader.prompts and not reader.problems:

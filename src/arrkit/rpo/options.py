@@ -175,7 +175,10 @@ class SampleOptions(PolicyOptions):
     lora: Annotated[Path | None, Opt("adapter: a file, or the folder of a run", metavar="PATH")] = None
     out: Annotated[Path, Opt("folder to write", metavar="DIR")] = Path("samples")
     count: Annotated[int, Opt("images for each prompt", metavar="N", low=1)] = 1
-    steps: Annotated[int | None, Opt("sampling steps [8]", metavar="N", low=1)] = None
+    steps: Annotated[
+        int | None,
+        Opt("sampling steps [those of the model's own pipeline; 8 for shapes]", metavar="N", low=1),
+    ] = None
     batch: Annotated[int, Opt("images sampled at once", metavar="N", low=1, rare=True)] = 8
     limit: Annotated[int | None, Opt("only the first N prompts", metavar="N", low=1)] = None
     force: Annotated[bool, Opt("replace what is there")] = False

@@ -6,6 +6,7 @@ it is made in.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,22 @@ from arrkit.rpo.rollout import seed_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+USUAL_STEPS = 8
+"""Sampling steps of a policy that says nothing of its own."""
+
+
+def usual_steps(policy: Policy) -> int:
+    """How many steps the model's own pipeline takes unless it is told otherwise.
+
+    A policy says it in ``usual_steps``; for one over a diffusers pipeline (``pipeline_class``) it is the
+    default of the pipeline's call. Loads nothing.
+    """
+    if own := getattr(policy, "usual_steps", None):
+        return int(own)
+    call = getattr(getattr(policy, "pipeline_class", None), "__call__", None)
+    known = inspect.signature(call).parameters.get("num_inference_steps") if call is not None else None
+    return int(known.default) if known is not None else USUAL_STEPS
 
 
 @torch.no_grad()
