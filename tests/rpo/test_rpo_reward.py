@@ -18,11 +18,12 @@ from arrkit.data.pairs import ImageUnreadable, Label, Picture, Task
 from arrkit.data.prompts import Prompt
 from arrkit.errors import InputError, RunError
 from arrkit.judge.calls.health import FIRST_ALIKE, Health, Outage
-from arrkit.judge.protocol import Answer, Draft, Finding, Outcome, Proposal, Verdict
+from arrkit.judge.calls.totals import CallTotals
+from arrkit.judge.protocol import Answer, Draft, Finding, Outcome, Proposal, Usage, Verdict
 from arrkit.judge.session import JudgeSession
 from arrkit.judge.transport import ErrorKind, TransportError
 from arrkit.rpo.reward import ALIKE, GAP, Candidates, FailureBudget, Referee, advantages, shown_source
-from arrkit.rpo.ruling import Ruling, judging_metrics, no_ruling, rule
+from arrkit.rpo.ruling import Ruling, judging_metrics, no_ruling, rule, spending_metrics
 from arrkit.rubric.files import read_rubric
 from arrkit.runs.journal import Journal, read_records
 from arrkit.serial import from_json, to_json
@@ -159,6 +160,23 @@ def test_metrics_leave_out_what_has_no_base():
         "judge/first_rate": 0.75,
         "judge/latency": 0.75,
     }
+
+
+def test_what_is_not_known_of_the_cost_is_left_out():
+    totals = CallTotals()
+    assert spending_metrics(totals) == {"judge/requests": 0, "judge/cached": 0, "judge/dollars": 0}
+    totals.count("stop")
+    totals.bill(Usage(100, 20, 7, 0, 1.0), 0.25)
+    assert spending_metrics(totals) == {
+        "judge/requests": 1,
+        "judge/cached": 0,
+        "judge/input_tokens": 100,
+        "judge/output_tokens": 7,
+        "judge/dollars": 0.25,
+    }
+    totals.count("stop")
+    totals.bill(Usage(), None)
+    assert spending_metrics(totals) == {"judge/requests": 2, "judge/cached": 0, "judge/dollars": 0.25}
 
 
 class TestReferee:

@@ -42,6 +42,7 @@ from arrkit.rpo.ruling import (
     judging_metrics,
     no_ruling,
     rule,
+    spending_metrics,
 )
 from arrkit.rubric.model import Dimension
 
@@ -53,6 +54,7 @@ __all__ = [
     "advantages",
     "judging_metrics",
     "shown_source",
+    "spending_metrics",
 ]
 
 TIMEOUT = 1200.0

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from arrkit.data.pairs import Label
 from arrkit.data.prompts import Prompt
 from arrkit.errors import RunError
+from arrkit.judge.calls.totals import CallTotals
 from arrkit.judge.protocol import Answer, Order, Outcome, Side, Verdict
 from arrkit.judge.tally import chosen
 
@@ -153,6 +154,21 @@ def judging_metrics(rulings: Sequence[Ruling]) -> dict[str, float]:
         metrics["judge/first_rate"] = sum(each.first_slot for each in rulings) / named
     if rulings:
         metrics["judge/latency"] = sum(each.seconds for each in rulings) / len(rulings)
+    return metrics
+
+
+def spending_metrics(totals: CallTotals) -> dict[str, float]:
+    """What a judge's calls came to since the start of this process, as flat numbers for the log.
+
+    ``judge/requests`` were sent, ``judge/cached`` more came from the cache. A sum of tokens is left out where
+    a request did not report them; ``judge/dollars`` is the part of the cost that is known.
+    """
+    metrics: dict[str, float] = {"judge/requests": totals.requests, "judge/cached": totals.cached}
+    for name, several in (("input", (totals.fresh, totals.cached_input)), ("output", (totals.output,))):
+        if totals.requests and not any(each.unknown for each in several[:1]):
+            metrics[f"judge/{name}_tokens"] = sum(each.tokens for each in several)
+    if totals.cost is not None or totals.known_cost:
+        metrics["judge/dollars"] = totals.known_cost
     return metrics
 
 
