@@ -123,7 +123,7 @@ class FluxPolicy(PipelinePolicy):
     def set_steps(self, scheduler: Any, steps: int, condition: Condition) -> None:
         """Even noise levels, shifted by the number of tokens."""
         config = scheduler.config
-        sigmas = None if config.get("use_flow_sigmas") else np.linspace(1.0, 1 / steps, steps)
+        sigmas: Any = None if config.get("use_flow_sigmas") else np.linspace(1.0, 1 / steps, steps)
         mu = calculate_shift(
             self.tokens(condition),
             config.get("base_image_seq_len", 256),

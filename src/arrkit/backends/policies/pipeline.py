@@ -28,7 +28,7 @@ from arrkit.backends.policies.adapters import restore_adapter, save_adapter
 from arrkit.backends.policies.origin import INDEX, Origin
 from arrkit.backends.spec import Spec
 from arrkit.canonical import Json
-from arrkit.data.pairs import Task
+from arrkit.data.pairs import ImageUnreadable, Task
 from arrkit.data.prompts import Prompt, PromptUnusable
 from arrkit.errors import InputError, Problem
 from arrkit.rpo.policy import Condition, Grid, Part
@@ -160,11 +160,13 @@ class PipelinePolicy(ABC):
     def skeleton(self) -> nn.Module:
         """A new transformer on the meta device."""
         with self.origin.loading("the transformer's configuration"):
-            return _hollow(self.transformer_class, self.config)
+            module: nn.Module = _hollow(self.transformer_class, self.config)
+            return module
 
     def scheduler(self) -> Any:
         """A new scheduler from the model's configuration, which no earlier run has touched."""
-        return FlowMatchEulerDiscreteScheduler.from_config(dict(self.scheduler_config))
+        kind: Any = FlowMatchEulerDiscreteScheduler
+        return kind.from_config(dict(self.scheduler_config))
 
     # Loading
 
@@ -214,14 +216,20 @@ class PipelinePolicy(ABC):
 
     def _encoders(self, shell: Any) -> Any:
         kept = {name: getattr(shell, name) for name in ("transformer", "vae", "scheduler")}
+        # A part that a model was saved without (T5 of SD3.5) must be named as missing to be accepted.
+        kept |= {name: None for name, part in self.origin.read(INDEX).items() if part == [None, None]}
         with self.origin.loading("the encoders"):
             pipe = self.pipeline_class.from_pretrained(
-                self.origin.source, dtype=self.dtype, **kept, **self.origin.arguments
+                self.origin.source, dtype=self.dtype, **kept, **self.given_parts(), **self.origin.arguments
             )
         for name, part in pipe.components.items():
             if isinstance(part, nn.Module) and name not in kept:
                 self._frozen(part)
         return pipe
+
+    def given_parts(self) -> Mapping[str, Any]:
+        """Parts of the encoding pipeline that ``from_pretrained`` shall not load by itself."""
+        return {}
 
     def _frozen(self, module: Any) -> Any:
         return module.to(self.device).eval().requires_grad_(False)
@@ -270,7 +278,16 @@ class PipelinePolicy(ABC):
             raise PromptUnusable(f"has {given} source image{'s' * (given > 1)}, and this model takes {what}")
         if given < least:
             raise PromptUnusable("has no source image, and this model edits one")
-        return self.encode_one(prompt)
+        try:
+            for picture in prompt.sources:
+                picture.load()
+        except ImageUnreadable as error:
+            raise PromptUnusable(str(error)) from error
+        try:
+            return self.encode_one(prompt)
+        finally:
+            for picture in prompt.sources:
+                picture.release()
 
     def grid(self, steps: int, condition: Condition) -> Grid:
         """See :meth:`arrkit.rpo.policy.Policy.grid`."""
@@ -282,8 +299,8 @@ class PipelinePolicy(ABC):
     def decode(self, latents: Tensor, conditions: Sequence[Condition]) -> list[Image]:
         """See :meth:`arrkit.rpo.policy.Policy.decode`. One at a time, which takes less memory."""
         images: list[Image] = []
-        for each, condition in zip(latents.split(1), conditions, strict=True):
-            pixels = self.decode_one(each.to(self.device, self.dtype), condition)
+        for each, condition in zip(latents, conditions, strict=True):
+            pixels = self.decode_one(each[None].to(self.device, self.dtype), condition)
             images += self.shell.image_processor.postprocess(pixels, output_type="pil")
         return images
 
