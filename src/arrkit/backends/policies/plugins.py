@@ -81,9 +81,17 @@ sd35 = PolicyPlugin(
     tasks=(Task.T2I,),
 )
 
-_SOURCES = {
+_EDIT_SIZE = {
+    "size": Parameter(
+        0,
+        "side of the square whose area results have, in the source's aspect; 0 is the pipeline's 1024",
+        low=0,
+        high=4096,
+    ),
+    "width": Parameter(0, "width of all results in pixels, instead of size; with height", low=0, high=4096),
+    "height": Parameter(0, "height of all results in pixels, instead of size; with width", low=0, high=4096),
     "source_size": Parameter(
-        0, "side of the square whose area sources are scaled to; 0 is the pipeline's", low=0, high=4096
+        0, "side of the square whose area sources are scaled to; 0 is the results' area", low=0, high=4096
     ),
 }
 _QWEN = {"cfg": _cfg(4.0), "negative": Parameter(" ", "negative prompt of the true guidance")}
@@ -91,7 +99,14 @@ _QWEN = {"cfg": _cfg(4.0), "negative": Parameter(" ", "negative prompt of the tr
 qwen_image = PolicyPlugin(
     summary="Qwen-Image: text to image",
     factory="arrkit.backends.policies.qwen_image:make_qwen_image",
-    parameters={**_SIZE, **_QWEN, **_length(512, 1024), **_SOURCE},
+    parameters={
+        **_SIZE,
+        **_QWEN,
+        "max_sequence_length": Parameter(
+            512, "tokens that a prompt may have; a longer one is refused", low=1, high=1024
+        ),
+        **_SOURCE,
+    },
     modules=MODULES,
     extra=EXTRA,
     model="",
@@ -102,7 +117,7 @@ qwen_image = PolicyPlugin(
 qwen_edit = PolicyPlugin(
     summary="Qwen-Image-Edit: edits of one image",
     factory="arrkit.backends.policies.qwen_edit:make_qwen_edit",
-    parameters={**_SIZE, **_SOURCES, **_QWEN, **_length(512, 1024), **_SOURCE},
+    parameters={**_EDIT_SIZE, **_QWEN, **_SOURCE},
     modules=MODULES,
     extra=EXTRA,
     model="",
@@ -113,7 +128,7 @@ qwen_edit = PolicyPlugin(
 qwen_edit_plus = PolicyPlugin(
     summary="Qwen-Image-Edit 2509 and 2511: edits of one image or several",
     factory="arrkit.backends.policies.qwen_edit:make_qwen_edit_plus",
-    parameters={**_SIZE, **_SOURCES, **_QWEN, **_length(512, 1024), **_SOURCE},
+    parameters={**_EDIT_SIZE, **_QWEN, **_SOURCE},
     modules=MODULES,
     extra=EXTRA,
     model="",
