@@ -120,10 +120,14 @@ class StoreWriter:
         except OSError as error:
             raise InputError(f"cannot make {folder}: {error.strerror or error}") from error
         self._lock = _lock(folder) if main else None
-        if not (folder / "store.json").exists():
-            write_atomic(folder / "store.json", pretty_json(key.to_json()))
-        self.done = {name for path in self._files() for name in Shard(path, self._key).entries}
-        """Digests of the prompts whose conditions are there or wait to be written."""
+        try:
+            if not (folder / "store.json").exists():
+                write_atomic(folder / "store.json", pretty_json(key.to_json()))
+            self.done = {name for path in self._files() for name in Shard(path, self._key).entries}
+            """Digests of the prompts whose conditions are there or wait to be written."""
+        except BaseException:
+            self._let_go()
+            raise
 
     def add(self, prompt: str, condition: Condition) -> None:
         """Keep the condition of the prompt with this digest; :meth:`flush` writes it at last."""
@@ -177,8 +181,11 @@ class StoreWriter:
         try:
             self.flush()
         finally:
-            if self._lock is not None:
-                self._lock.close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -281,13 +288,15 @@ def open_store(folder: Path, policy: Policy) -> ConditionStore:
 
 
 def _claim(folder: Path, key: StoreKey) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file", hint="Give a folder with --out.")
     said = folder / "store.json"
     if said.is_file():
         _refuse_foreign(folder, _read_json(said), key)
-    elif folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file", hint="Give a folder with --out.")
-    # Another process of the same command may have made the first things already.
-    elif folder.is_dir() and any(each.name != "shards" and each.name[0] != "." for each in folder.iterdir()):
+        return
+    # Other processes of the same command may be making their first things at this moment.
+    ours = ("shards", "store.json")
+    if folder.is_dir() and any(each.name not in ours and each.name[0] != "." for each in folder.iterdir()):
         raise InputError(
             f"{folder} is not empty and holds no preprocessed prompts", hint="Give another folder with --out."
         )
