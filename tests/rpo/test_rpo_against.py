@@ -316,28 +316,28 @@ class TestHistory:
     def test_rows_of_one_update_are_one_and_numbers_alone_count(self):
         history = History.from_rows(
             [
-                {"update": 1, "loss": 0.5, "note": "hello", "bad": math.nan},
-                {"update": 2, "loss": 0.4},
-                {"update": 2, "eval/wins": 3},
-                {"loss": 9.0},
+                {"step": 1, "loss": 0.5, "note": "hello", "bad": math.nan},
+                {"step": 2, "loss": 0.4},
+                {"step": 2, "eval": {"wins": 3}},
+                {"loss": 9.0, "seconds": {"judge": 1.0}},
             ]
         )
-        assert history.rows == ({"update": 1, "loss": 0.5}, {"update": 2, "loss": 0.4, "eval/wins": 3})
+        assert history.rows == ({"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.4, "eval/wins": 3})
         assert history.series("loss") == [(1, 0.5), (2, 0.4)]
         assert history.keys("eval/") == ("eval/wins",)
         assert (history.updates, history.total("loss")) == (2, pytest.approx(0.9))
 
     def test_what_a_resumed_run_did_again_counts_once(self):
-        first = [{"update": n, "loss": float(n)} for n in range(1, 8)]
-        again = [{"update": n, "loss": float(-n)} for n in range(6, 7)]
+        first = [{"step": n, "loss": float(n)} for n in range(1, 8)]
+        again = [{"step": n, "loss": float(-n)} for n in range(6, 7)]
         assert [row["loss"] for row in History.from_rows([*first, *again]).rows] == [1, 2, 3, 4, 5, -6]
 
     def test_a_log_that_is_still_written_to(self, tmp_path):
         path = tmp_path / "metrics.jsonl"
         assert History.from_jsonl(path).rows == ()
         found = point(2, 0.8, 0.4, coverage=SHRUNK)
-        rows = [{"update": 1, "loss": 1.0}, {"update": 2} | evaluation_metrics(found)]
-        path.write_text("\n".join(map(json.dumps, rows)) + '\n{"update": 3, "lo')
+        rows = [{"step": 1, "loss": 1.0}, {"step": 2} | evaluation_metrics(found)]
+        path.write_text("\n".join(map(json.dumps, rows)) + '\n{"step": 3, "lo')
         history = History.from_jsonl(path)
         assert history.updates == 2
         assert history.evaluations == (found,)

@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from arrkit.canonical import Json
 from arrkit.rpo.against import Evaluation, evaluation_of
-from arrkit.runs.journal import read_records
+from arrkit.rpo.log import flatten, read_metrics
 
-UPDATE = "update"
-"""The key of the number of updates done, which every row has."""
+STEP = "step"
+"""The key of the number of updates done, which every row of the log has."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was logged, one row an update, in order; keys as in :mod:`arrkit.rpo.trainer`.
+    """What was logged, one row an update, in order; nested names joined by ``/``.
 
-    Rows may lack keys that others have. A row holds finite numbers only.
+    Rows may lack keys that others have, and hold finite numbers only.
     """
 
     rows: tuple[Mapping[str, float], ...]
 
     @staticmethod
-    def from_rows(rows: Iterable[Mapping[str, object]]) -> History:
+    def from_rows(rows: Iterable[Mapping[str, Json]]) -> History:
         """The history of logged rows. What a resumed run did again counts once, as it went the last time.
 
-        Rows of one update are put together. Values that are no finite numbers, and rows without an update,
+        Rows of one update are put together. Values that are no finite numbers, and rows without a step,
         are left out.
         """
         by_update: dict[int, dict[str, float]] = {}
         reached = -1
         for row in rows:
-            numbers = {
-                key: float(value)
-                for key, value in row.items()
-                if isinstance(value, int | float) and math.isfinite(value)
-            }
-            if UPDATE not in numbers:
+            numbers = {key: float(value) for key, value in flatten(row).items()}
+            if STEP not in numbers:
                 continue
-            update = int(numbers[UPDATE])
+            update = int(numbers[STEP])
             if update < reached:
                 # A checkpoint was gone back to: what had come after it never was.
                 by_update = {number: held for number, held in by_update.items() if number < update}
@@ -51,11 +47,11 @@ class History:
     @staticmethod
     def from_jsonl(path: Path) -> History:
         """The history in a run's ``metrics.jsonl``, which may still be written to; empty without a file."""
-        return History.from_rows(read_records(path)) if path.exists() else History(())
+        return History.from_rows(read_metrics(path))
 
     def series(self, key: str) -> list[tuple[int, float]]:
         """The values of ``key`` by update, where there are any."""
-        return [(int(row[UPDATE]), row[key]) for row in self.rows if key in row]
+        return [(int(row[STEP]), row[key]) for row in self.rows if key in row]
 
     def keys(self, start: str = "") -> tuple[str, ...]:
         """All keys that begin with ``start``, in the order in which they first came up."""
@@ -69,10 +65,10 @@ class History:
     @property
     def updates(self) -> int:
         """How many updates were done."""
-        return int(self.rows[-1][UPDATE]) if self.rows else 0
+        return int(self.rows[-1][STEP]) if self.rows else 0
 
     @property
     def evaluations(self) -> tuple[Evaluation, ...]:
         """The comparisons with the base model, oldest first."""
-        found = (evaluation_of(int(row[UPDATE]), row) for row in self.rows)
+        found = (evaluation_of(int(row[STEP]), row) for row in self.rows)
         return tuple(each for each in found if each is not None)
