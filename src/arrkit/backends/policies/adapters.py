@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from diffusers.loaders.lora_base import LORA_ADAPTER_METADATA_KEY, LORA_WEIGHT_NAME_SAFE
@@ -51,6 +51,8 @@ def save_adapter(transformer: nn.Module, folder: Path, pipeline_class: Any) -> P
             transformer_lora_adapter_metadata=settings,
         )
         with (aside / file.name).open("rb+") as stream:
+            _order_header(stream)
+            stream.flush()
             os.fsync(stream.fileno())
         (aside / file.name).replace(file)
     except (OSError, SafetensorError) as error:
@@ -59,6 +61,16 @@ def save_adapter(transformer: nn.Module, folder: Path, pipeline_class: Any) -> P
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
     return file
+
+
+def _order_header(stream: IO[bytes]) -> None:
+    """Sort the names in a safetensors header, which come in random order: equal adapters, equal files."""
+    length = int.from_bytes(stream.read(8), "little")
+    header = json.loads(stream.read(length))
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert len(text) <= length, "sorting makes nothing longer"
+    stream.seek(8)
+    stream.write(text.ljust(length))
 
 
 def restore_adapter(transformer: Any, file: Path) -> None:

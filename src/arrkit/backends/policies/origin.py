@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -86,7 +87,8 @@ class Origin:
             state.update(f"{file.relative_to(self._folder).as_posix()} {size}\n".encode())
             with file.open("rb") as stream:
                 for piece in range(_PIECES):
-                    stream.seek(size * piece // _PIECES)
+                    # The last one ends with the file; a small file is covered more than once.
+                    stream.seek(max(0, size - _PIECE) * piece // (_PIECES - 1))
                     state.update(stream.read(_PIECE))
         return f"sha256:{state.hexdigest()}"
 
@@ -94,7 +96,10 @@ class Origin:
     def loading(self, what: str) -> Iterator[None]:
         """Say in our own words what libraries raise where ``what`` cannot be loaded."""
         try:
-            yield
+            with warnings.catch_warnings():
+                # What diffusers passes to the hub's client, which no longer wants it; no user can mend that.
+                warnings.filterwarnings("ignore", message=".*local_dir_use_symlinks", category=UserWarning)
+                yield
         except torch.OutOfMemoryError:
             raise
         except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:

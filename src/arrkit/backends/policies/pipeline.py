@@ -125,8 +125,8 @@ class PipelinePolicy(ABC):
     def shell(self) -> Any:
         """The pipeline with its geometry and without weights: it can count, and not compute."""
         parts = {
+            "transformer": self._new_transformer(),
             "scheduler": self.scheduler(),
-            "transformer": self.skeleton(),
             "vae": _hollow(self.vae_class, self.origin.read("vae/config.json")),
         }
         arguments = inspect.signature(self.pipeline_class.__init__).parameters.values()
@@ -158,7 +158,11 @@ class PipelinePolicy(ABC):
         return ()
 
     def skeleton(self) -> nn.Module:
-        """A new transformer on the meta device."""
+        """A new transformer on the meta device, after every check that needs no weights."""
+        _ = self.shell
+        return self._new_transformer()
+
+    def _new_transformer(self) -> nn.Module:
         with self.origin.loading("the transformer's configuration"):
             module: nn.Module = _hollow(self.transformer_class, self.config)
             return module
