@@ -31,11 +31,20 @@ _PARENT = "ARRKIT_LAUNCHER"
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
-def launch(arguments: Sequence[str], processes: int, *, grace: float = 30.0) -> int:
+def launch(
+    arguments: Sequence[str],
+    processes: int,
+    *,
+    grace: float = 30.0,
+    notice: float = 3.0,
+    program: Sequence[str] = ("-m", "arrkit"),
+) -> int:
     """Run ``arrkit ARGUMENTS`` in ``processes`` processes of this machine, and wait for them.
 
+    ``program`` is what Python runs instead of arrkit, such as a script of the user's own.
+
     The first process has the terminal; what another one wrote is shown if it was the first to fail. When one
-    fails, the rest have a moment to notice and are then ended. Ctrl-C is passed on, and all have ``grace``
+    fails, the rest have ``notice`` seconds to say what they saw and are then ended. Ctrl-C is passed on, and all have ``grace``
     seconds to save; a second one ends them.
 
     Returns the exit status of the one that was the cause, 130 after Ctrl-C, or 0.
@@ -45,9 +54,9 @@ def launch(arguments: Sequence[str], processes: int, *, grace: float = 30.0) -> 
     """
     with ExitStack() as stack:
         errors = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(processes)]
-        group = _Group(arguments, processes, errors)
+        group = _Group([*program, *arguments], processes, errors)
         try:
-            return group.wait()
+            return group.wait(notice)
         except KeyboardInterrupt:
             group.send(signal.SIGINT)
             group.end(grace)
@@ -77,7 +86,7 @@ class _Group:
             environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
             self._children.append(
                 subprocess.Popen(  # noqa: S603 - this interpreter, with the user's own arguments
-                    [sys.executable, "-m", "arrkit", *arguments],
+                    [sys.executable, *arguments],
                     env=environment,
                     stdin=subprocess.DEVNULL,
                     stdout=None if rank == 0 else subprocess.DEVNULL,
@@ -87,7 +96,7 @@ class _Group:
                 )
             )
 
-    def wait(self) -> int:
+    def wait(self, notice: float) -> int:
         """Wait until all have ended well, or one has not; the status of that one."""
         failed = None
         while failed is None:
@@ -97,7 +106,7 @@ class _Group:
                 if all(status == 0 for status in statuses):
                     return 0
                 time.sleep(0.05)
-        self._settle(3.0)
+        self._settle(notice)
         # The cause is who did not merely lose the others; what the first process says is on the terminal.
         causes = [rank for rank, child in enumerate(self._children) if child.poll() not in (None, 0, LOST)]
         cause = 0 if 0 in causes else failed if failed in causes or not causes else causes[0]

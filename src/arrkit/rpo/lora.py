@@ -102,14 +102,21 @@ def add_adapter(module: nn.Module, *, rank: int, alpha: float, targets: Sequence
             cast("PeftAdapterMixin", module).add_adapter(config, adapter_name=ADAPTER)
         else:
             inject_adapter_in_model(config, module, adapter_name=ADAPTER)
-    module.requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
+    make_trainable(module)
     for name, parameter in _named(module).items():
         value = torch.zeros(parameter.shape, dtype=torch.float32)
-        if ".lora_A." in name:
+        if ".lora_A." in f".{name}":
             # As peft does it: uniform within 1 / sqrt(inputs).
             nn.init.kaiming_uniform_(value, a=math.sqrt(5), generator=generator)
-        parameter.data = value.to(parameter.device)
+        parameter.data.copy_(value)
+
+
+def make_trainable(module: nn.Module) -> None:
+    """Freeze all but the adapter, and make the adapter float32, wherever it came from."""
+    module.requires_grad_(False)
+    for parameter in adapter_parameters(module).values():
+        parameter.data = parameter.data.float()
         parameter.requires_grad_(True)
 
 
@@ -185,9 +192,10 @@ def adapter_norm(module: nn.Module) -> float:
     for layer in module.modules():
         if not isinstance(layer, LoraLayer):
             continue
-        a = layer.lora_A[ADAPTER].weight.flatten(1).double()  # (rank, inputs)
-        b = layer.lora_B[ADAPTER].weight.flatten(1).double()  # (outputs, rank)
-        total += float(layer.scaling[ADAPTER]) ** 2 * float(((b.T @ b) * (a @ a.T)).sum())
+        for name in layer.lora_A:
+            a = cast("Tensor", layer.lora_A[name].weight).flatten(1).double()  # (rank, inputs)
+            b = cast("Tensor", layer.lora_B[name].weight).flatten(1).double()  # (outputs, rank)
+            total += float(layer.scaling[name]) ** 2 * float(((b.T @ b) * (a @ a.T)).sum())
     return math.sqrt(max(total, 0.0))
 
 

@@ -86,6 +86,8 @@ def suggestions(situation: Situation) -> list[str]:
 
     if s.encoders:
         offer("rpo preprocess and --data", s.resting - s.encoders + activations)
+    if not s.half:
+        offer("--precision bf16", s.resting / 2 + activations / 2)
     smaller = min(fitting(s.resting, 1.0), s.batch - 1)
     if smaller:
         offer(f"--batch {smaller}", s.resting + activations * smaller / s.batch)
@@ -98,8 +100,6 @@ def suggestions(situation: Situation) -> list[str]:
                 f"--gradient-checkpointing --batch {both}",
                 s.resting + activations * _CHECKPOINTED * both / s.batch,
             )
-    if not s.half:
-        offer("--precision bf16", s.resting / 2 + activations / 2)
     for share in (0.75, 0.5, 0.375, 0.25):
         width, height = int(s.width * share) // 16 * 16, int(s.height * share) // 16 * 16
         if len(found) >= 3 or not width or not height:
