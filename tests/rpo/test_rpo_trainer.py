@@ -77,7 +77,7 @@ def test_a_known_preference_is_learnt():
         with reference(trainer.policy.transformer):
             before = brightness(trainer.policy)
         for _ in range(12):
-            rows = trainer.advance()
+            rows = trainer.advance().rows
         assert brightness(trainer.policy) > before + 0.2
         assert rows[0]["update"] == 12
 
@@ -87,7 +87,7 @@ def test_it_is_learnt_with_several_updates_a_rollout_too(trust):
     recipe = replace(RECIPE, trust=trust, clip=0.2, updates=2)
     with training(recipe) as trainer:
         before = brightness(trainer.policy)
-        rows = [row for _ in range(6) for row in trainer.advance()]
+        rows = [row for _ in range(6) for row in trainer.advance().rows]
         assert [row["update"] for row in rows] == list(range(1, 13))
         assert brightness(trainer.policy) > before + 0.1
         assert any(
@@ -98,7 +98,7 @@ def test_it_is_learnt_with_several_updates_a_rollout_too(trust):
 def test_a_judge_that_goes_by_the_place_changes_nothing():
     with training(judge=BrightJudge(slot=Side.FIRST)) as trainer:
         before = adapter_hash(trainer.policy.transformer)
-        (row,) = trainer.advance()
+        (row,) = trainer.advance().rows
         assert adapter_hash(trainer.policy.transformer) == before
         assert (row["judge/tie_rate"], row["judge/consistency"], row["judge/first_rate"]) == (1, 0, 1)
         assert (row["terms"], row["skipped"], row["bad"]) == (0, 1, 0)
@@ -140,7 +140,7 @@ def test_every_prompt_comes_once_before_any_comes_again():
 def test_judged_batches_go_first_and_the_judge_works_while_others_are_sampled():
     judge = BrightJudge(seconds=0.05)
     with training(judge=judge, batch=8) as trainer:
-        (row,) = trainer.advance()
+        (row,) = trainer.advance().rows
         assert judge.asked == 32
         assert row["seconds/judge"] < 0.05 * 4
         assert {"seconds/rollout", "seconds/decode", "seconds/train"} <= row.keys()

@@ -139,7 +139,7 @@ class Learner:
                 part = samples[start : start + self.batch]
                 given = torch.tensor(weights[start : start + self.batch], device=self.device)
                 found = self.look(rollout, trained, part).terms(given)
-                found.loss.sum().backward()
+                torch.autograd.backward(found.loss.sum())
                 sums.add(trained.step.index, found)
                 sums.forwards += len(part) * (2 if needs_reference(self.recipe) else 1)
 

@@ -78,8 +78,15 @@ class TrainOptions(PolicyOptions):
     ] = 0
 
     batch: Annotated[
-        int, Opt("images sampled and trained on at once", metavar="N", low=1, rare=True, identity=False)
-    ] = 8
+        int | None,
+        Opt(
+            "images sampled and trained on at once [8, or what suits the model]",
+            metavar="N",
+            low=1,
+            rare=True,
+            identity=False,
+        ),
+    ] = None
     steps: Annotated[int | None, Opt("sampling steps", metavar="N", low=1, rare=True)] = None
     noise: Annotated[Noise | None, Opt("kind of the injected noise", rare=True)] = None
     level: Annotated[float | None, Opt("eta of dance, a of flow and cps", metavar="X", low=0, rare=True)] = (

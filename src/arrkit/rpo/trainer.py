@@ -12,9 +12,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 
+from arrkit.canonical import Json
+from arrkit.errors import RunError
 from arrkit.judge.calls.totals import CallTotals
 from arrkit.rpo.feed import Feed, batches
 from arrkit.rpo.foresight import Foreseen, can_foresee, foresee
@@ -27,6 +30,7 @@ from arrkit.rpo.recipe import Recipe
 from arrkit.rpo.reward import Referee
 from arrkit.rpo.rollout import Rollout, draw_window, roll_out
 from arrkit.rpo.ruling import Candidates, FailureBudget, Ruling, advantages, judging_metrics
+from arrkit.serial import from_json, to_json
 
 
 @dataclass(slots=True)
@@ -34,18 +38,28 @@ class Judged:
     """A batch of pairs on its way through the judge: its rollout, and the rulings to come."""
 
     names: tuple[str, ...]
+    prompts: tuple[str, ...]
     rollout: Rollout
     futures: list[Future[Ruling]]
     foreseen: list[Foreseen] = field(default_factory=list)
+    rulings: list[Ruling] = field(default_factory=list)
 
     @property
     def ready(self) -> bool:
         """Whether all rulings are in."""
         return all(future.done() for future in self.futures)
 
-    def rulings(self) -> list[Ruling]:
-        """The rulings; raises what ended the run."""
-        return [future.result() for future in self.futures]
+
+Judgment = tuple[str, str, Ruling]
+"""The name of a pair, the id of its prompt, and its ruling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What one rollout came to: a row to be logged for each update, and the judgments of all pairs."""
+
+    rows: list[dict[str, float]]
+    judgments: list[Judgment]
 
 
 class Clock:
@@ -107,57 +121,76 @@ class Trainer:
         self.updates = 0
         self.ratio_checked = False
 
-    def advance(self) -> list[dict[str, float]]:
+    def advance(self) -> Advance:
         """One rollout and its updates.
 
-        Returns:
-            What is to be logged, one row for each update.
-
         Raises:
-            RunError: the judge stayed away, or sampling and training disagree. The policy is then as it was
-                after the last update.
+            RunError: the judge stayed away, or sampling and training disagree; on all processes, where it
+                happened on one. The policy is then as it was after the last update.
         """
         recipe, clock = self.recipe, Clock()
         window = draw_window(recipe, self.seed, self.rollouts)
-        rows: list[dict[str, float]] = []
-        sums = Sums()
         began = time.monotonic()
-        waiting = list(self._sample(window, clock))
-        forwards = sum(each.rollout.forwards for each in waiting)
-        images = 2 * sum(each.rollout.pairs for each in waiting)
-        done: list[tuple[Judged, list[Ruling]]] = []
+        sums = Sums()
+        done: list[Judged] = []
+        trouble: RunError | None = None
         try:
-            while waiting:
-                with clock.phase("judge"):
-                    judged = _first_ready(waiting)
-                rulings = judged.rulings()
+            for judged in self._through_the_judge(list(self._sample(window, clock)), clock):
                 with clock.phase("train"):
-                    self._learn(judged, rulings, sums)
-                done.append((judged, rulings))
-        except BaseException:
-            self.optimiser.zero_grad(set_to_none=True)  # half an update is none
-            raise
-        rulings = [ruling for _, several in done for ruling in several]
-        self.budget.add(rulings)
-        facts = self._judging(rulings) | {f"window/{index}": 1.0 for index in window}
+                    self._learn(judged, sums)
+                done.append(judged)
+        except RunError as error:
+            trouble = error
+        self._stop_together(trouble)
+        judgments = self._judgments(done)
+        facts = self._judging([ruling for _, _, ruling in judgments])
+        images = 2 * recipe.pairs
+        forwards = sum(judged.rollout.forwards for judged in done)
+        rows: list[dict[str, float]] = []
         for number in range(recipe.updates):
-            if number:
-                sums = Sums()
-                with clock.phase("train"):
-                    for judged, several in done:
-                        self._learn(judged, several, sums)
             with clock.phase("train"):
-                update = self._finish(sums, [name for judged, _ in done for name in judged.names])
-            row = self._row(update, sums, clock) | facts
-            facts = {}
-            clock.seconds.clear()
+                if number:
+                    sums, forwards = Sums(), 0
+                    for judged in done:
+                        self._learn(judged, sums)
+                update = self._finish(sums, [name for judged in done for name in judged.names])
+            row = self._row(update, sums, clock)
+            row["forwards"] = sums.forwards + forwards
             if number == 0:
-                spent = time.monotonic() - began
-                row |= {"images": images, "images_per_second": images / spent, "seconds": spent}
-            row["forwards"] = sums.forwards + (forwards if number == 0 else 0)
+                seconds = time.monotonic() - began
+                row |= facts | {f"window/{index}": 1.0 for index in window}
+                row |= {"images": images, "images_per_second": images / seconds, "seconds": seconds}
+            clock.seconds.clear()
             rows.append(row)
         self.rollouts += 1
-        return rows
+        self.budget.add(ruling for _, _, ruling in judgments)
+        return Advance(rows, judgments)
+
+    def _through_the_judge(self, waiting: list[Judged], clock: Clock) -> Iterator[Judged]:
+        """Those whose rulings are in first, until all are."""
+        while waiting:
+            with clock.phase("judge"):
+                judged = _first_ready(waiting)
+            judged.rulings = [future.result() for future in judged.futures]
+            yield judged
+
+    def _stop_together(self, trouble: RunError | None) -> None:
+        """Raise on all processes where one cannot go on, so that all can still save together."""
+        (stopped,) = self.processes.total([trouble is not None])
+        if stopped:
+            self.optimiser.zero_grad(set_to_none=True)  # half an update is none
+            raise trouble or RunError("another process cannot go on, and said why")
+
+    def _judgments(self, done: Sequence[Judged]) -> list[Judgment]:
+        """The rulings of all processes, in the order of the pairs."""
+        mine: list[Json] = [
+            [name, prompt, to_json(ruling)]
+            for judged in done
+            for name, prompt, ruling in zip(judged.names, judged.prompts, judged.rulings, strict=True)
+        ]
+        rows = [row for several in self.processes.gather(mine) for row in cast("list[list[Json]]", several)]
+        found = [(str(name), str(prompt), from_json(Ruling, ruling)) for name, prompt, ruling in rows]
+        return sorted(found, key=lambda each: int(each[0].rpartition("/")[2]))
 
     def _sample(self, window: Sequence[int], clock: Clock) -> Iterator[Judged]:
         recipe = self.recipe
@@ -182,14 +215,15 @@ class Trainer:
                 images = self.policy.decode(rollout.latents, [*rollout.conditions, *rollout.conditions])
             pairs = zip(several, images[: rollout.pairs], images[rollout.pairs :], strict=True)
             candidates = [Candidates(each.name, each.prompt, a, b) for each, a, b in pairs]
-            judged = Judged(names, rollout, [self.referee.submit(each) for each in candidates])
+            futures = [self.referee.submit(each) for each in candidates]
+            judged = Judged(names, tuple(each.prompt.id for each in several), rollout, futures)
             if self.defer:
                 with clock.phase("train"):
                     judged.foreseen = [foresee(self.learner, rollout, pair) for pair in range(rollout.pairs)]
             yield judged
 
-    def _learn(self, judged: Judged, rulings: Sequence[Ruling], sums: Sums) -> None:
-        given = [advantages(ruling, self.recipe.win, self.recipe.lose) for ruling in rulings]
+    def _learn(self, judged: Judged, sums: Sums) -> None:
+        given = [advantages(ruling, self.recipe.win, self.recipe.lose) for ruling in judged.rulings]
         if not judged.foreseen:
             self.learner.learn(judged.rollout, given, sums)
             return

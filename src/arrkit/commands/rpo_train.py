@@ -1,0 +1,304 @@
+"""``rpo train``: from options to a trained adapter in a run folder.
+
+All that can be found wrong is found, together, before a judge is asked; the judge is asked before weights are
+loaded. After that only what nobody could know beforehand goes wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from arrkit.canonical import Json, digest
+from arrkit.commands.inputs import EMBEDDED_JUDGE, NamedRubric, open_rubrics
+from arrkit.commands.judges import ChosenJudge, choose_judge
+from arrkit.commands.options import JudgingOptions
+from arrkit.commands.rpo_policies import choose_policy
+from arrkit.commands.rpo_sample import find_adapter
+from arrkit.data.pairs import Task
+from arrkit.data.prompts import Prompt, read_prompts
+from arrkit.errors import InputError, Problem
+from arrkit.judge.protocol import Judge
+from arrkit.progress import Watch, unwatched
+from arrkit.rpo.options import RubricMode, TrainOptions
+from arrkit.rpo.recipe import Recipe, Schedule, Trust, recipe_for
+from arrkit.rubric.files import require_task
+from arrkit.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from arrkit.rpo.against import Evaluation
+    from arrkit.rpo.policy import Policy
+    from arrkit.rpo.processes import Processes
+    from arrkit.rpo.store import ConditionStore
+
+T = TypeVar("T")
+
+Notice = Callable[[str], None]
+"""Is told, in a sentence, what whoever runs the command should hear at once."""
+
+HELD_BACK = 0.1
+"""The share of the prompts that is kept back to compare on, where no other prompts are named."""
+
+ZERO_SHOT_CRITERIA = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What a training run came to. ``evaluation`` is the last comparison with the base model."""
+
+    policy: str
+    judge: str
+    rubric: str
+    folder: Path
+    adapter: Path
+    updates: int
+    seconds: float
+    evaluation: Evaluation | None
+    alarms: tuple[str, ...]
+
+
+def train_policy(
+    options: TrainOptions,
+    *,
+    policy: Policy | None = None,
+    judge: Judge | None = None,
+    watch: Watch = unwatched,
+    notice: Notice = lambda _: None,
+) -> TrainReport:
+    """Train an adapter for a model against a judge, and compare it with the model that it began as.
+
+    In a process of several (see :mod:`arrkit.rpo.launching`) each returns when all are done; the first one
+    writes.
+
+    Args:
+        policy, judge: ready-made ones, instead of those that the options name.
+        watch, notice: are told of the progress, and of what should be heard at once.
+
+    Raises:
+        InputError: what the options name cannot be used; all of it is listed, and nothing was loaded.
+        RunError: the run cannot go on; where it got to is in a checkpoint, for ``--resume``.
+    """
+    prepared = _prepare(options, policy, judge)
+    from arrkit.rpo.processes import join
+
+    with join(options.device) as processes:
+        if processes.world > 1 and processes.is_main:
+            notice(processes.describe())
+        with _folder(prepared, processes) as (folder, started_at):
+            from arrkit.commands.rpo_run import run
+
+            return run(prepared, folder, processes, started_at=started_at, watch=watch, notice=notice)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a run needs, with nothing loaded: what the options name, read and found usable."""
+
+    options: TrainOptions
+    policy: Policy
+    recipe: Recipe
+    batch: int
+    targets: tuple[str, ...]
+    judge: ChosenJudge
+    rubric: NamedRubric | None
+    watched: NamedRubric | None
+    prompts: tuple[Prompt, ...]
+    held_out: tuple[Prompt, ...]
+    store: ConditionStore | None
+    lora: Path | None
+
+    @property
+    def marks(self) -> dict[str, Json]:
+        """What decides the result, and must agree with a run that goes on from a checkpoint."""
+        recipe: dict[str, Json] = asdict(self.recipe)
+        if self.recipe.schedule is Schedule.CONSTANT:
+            del recipe["max_steps"]  # then it is where to stop and no more
+        return {
+            "policy": self.policy.name,
+            "model": digest(dict(self.policy.identity)),
+            "recipe": recipe,
+            "targets": list(self.targets),
+            "judge": self.judge.name,
+            "rubric": self.rubric.digest if self.rubric else f"zero-shot, {ZERO_SHOT_CRITERIA} criteria",
+            "prompts": digest([[prompt.task, prompt.text] for prompt in self.prompts]),
+            "start": str(self.lora or ""),
+            "seed": self.options.seed,
+        }
+
+
+def _prepare(options: TrainOptions, policy: Policy | None, judge: Judge | None) -> Prepared:
+    from arrkit.rpo.log import check_trackers
+    from arrkit.rpo.lora import check_targets
+
+    policy = policy or choose_policy(options.policy)
+    found = _Problems()
+    recipe = found.of(lambda: _recipe(options, policy)) or Recipe()
+    targets = options.targets or policy.targets
+    found += found.of(lambda: check_targets(policy.skeleton(), targets)) or []
+    found += check_trackers(options.log_with)
+    embedded = bool(policy.prompts("train"))
+    rubric = found.of(lambda: _rubric(options, policy.task, embedded))
+    watched = found.of(lambda: _named(options.watch_rubric, policy.task)) if options.watch_rubric else None
+    chosen = found.of(lambda: _judge(options, judge, embedded))
+    start = options.lora
+    lora = found.of(lambda: find_adapter(start)) if start is not None else None
+    store = found.of(lambda: _store(options, policy)) if options.data else None
+    given = found.of(lambda: _prompts(options, policy, store))
+    found.check()
+    assert chosen is not None
+    assert given is not None
+    prompts, held_out = given
+    return Prepared(
+        options=options,
+        policy=policy,
+        recipe=recipe,
+        batch=options.batch or int(policy.suggested.get("batch", 8)),
+        targets=tuple(targets),
+        judge=chosen,
+        rubric=rubric,
+        watched=watched,
+        prompts=prompts,
+        held_out=held_out,
+        store=store,
+        lora=lora,
+    )
+
+
+class _Problems(list[Problem]):
+    """What was found wrong so far, to be told together."""
+
+    def of(self, work: Callable[[], T]) -> T | None:
+        """What ``work`` gives, or None where it refuses."""
+        try:
+            return work()
+        except InputError as error:
+            self.extend(error.problems)
+            return None
+
+    def check(self) -> None:
+        if self:
+            raise InputError(list(self), closing="Nothing was loaded.")
+
+
+def _recipe(options: TrainOptions, policy: Policy) -> Recipe:
+    names = {field.name for field in fields(Recipe)}
+    given = {name: getattr(options, name, None) for name in names}
+    suggested = {name: value for name, value in policy.suggested.items() if name in names}
+    recipe = recipe_for(options.preset, suggested, given)
+    problems = []
+    if recipe.updates > 1 and recipe.trust is Trust.NONE:
+        hint = "Add --trust ratio-norm, or make one update for each rollout."
+        problems.append(Problem("several updates for one rollout need a trust region", "--updates", hint))
+    if recipe.steps < 2:
+        problems.append(Problem("one step leaves none to be trained: the last never is", "--steps"))
+    if options.defer and (recipe.trust is not Trust.NONE or recipe.updates > 1):
+        problems.append(Problem("--defer needs one update on policy, without a trust region", "--defer"))
+    if problems:
+        raise InputError(problems)
+    return recipe
+
+
+def _rubric(options: TrainOptions, task: Task, embedded: bool) -> NamedRubric | None:
+    if options.rubric_mode is RubricMode.ZERO_SHOT:
+        if options.rubric:
+            raise InputError(
+                Problem("--rubric is given, and --rubric-mode zero-shot uses none", hint="Leave one out.")
+            )
+        return None
+    name = options.rubric or (f"shapes-{task}" if embedded else "")
+    if not name:
+        raise InputError(
+            Problem(
+                "no rubric is named",
+                "--rubric",
+                f"arrkit rubric build --task {task} learns one, arrkit rubric list shows some.",
+            )
+        )
+    return _named(name, task)
+
+
+def _named(name: str, task: Task) -> NamedRubric:
+    (rubric,) = open_rubrics([name])
+    require_task(rubric.rubric, task, name)
+    return rubric
+
+
+def _judge(options: TrainOptions, ready: Judge | None, embedded: bool) -> ChosenJudge:
+    judging = JudgingOptions(
+        judge=options.judge,
+        concurrency=options.concurrency,
+        max_cost=options.max_cost,
+        seed=options.seed,
+    )
+    if ready is not None:
+        return ChosenJudge(ready, judging, findings=True)
+    return choose_judge(options.judge or (EMBEDDED_JUDGE if embedded else ""), judging, findings=True)
+
+
+def _store(options: TrainOptions, policy: Policy) -> ConditionStore:
+    from arrkit.rpo.store import open_store
+
+    assert options.data is not None
+    return open_store(options.data, policy)
+
+
+def _prompts(
+    options: TrainOptions, policy: Policy, store: ConditionStore | None
+) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
+    """The prompts to train on, and those to compare on."""
+    if options.prompts is not None and options.data is not None:
+        raise InputError("--prompts and --data are both given", hint="Give one of them.")
+    if options.prompts is not None:
+        prompts = read_prompts(options.prompts, task=policy.task)
+    elif options.data is not None:
+        prompts = store.prompts if store is not None else ()
+    else:
+        prompts = policy.prompts("train")
+        if not prompts:
+            raise InputError(
+                "no prompts are given", hint="Pass --prompts FILE, or --data DIR that rpo preprocess wrote."
+            )
+    if options.eval_prompts is not None:
+        return prompts, read_prompts(options.eval_prompts, task=policy.task)[: options.eval_pairs]
+    own = policy.prompts("test") if options.prompts is None and options.data is None else ()
+    if own:
+        return prompts, own[: options.eval_pairs]
+    return _hold_back(prompts, options.eval_pairs)
+
+
+def _hold_back(prompts: Sequence[Prompt], most: int) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
+    """Keep some prompts back; which ones, their text alone decides. None of a handful."""
+    count = min(most, int(len(prompts) * HELD_BACK))
+    ranked = sorted(range(len(prompts)), key=lambda index: digest(prompts[index].text))
+    kept = set(ranked[:count])
+    return (
+        tuple(prompt for index, prompt in enumerate(prompts) if index not in kept),
+        tuple(prompts[index] for index in sorted(kept)),
+    )
+
+
+@contextmanager
+def _folder(prepared: Prepared, processes: Processes) -> Iterator[tuple[Path, str]]:
+    """The run folder, which only the first process opens, and when the run began."""
+    options = prepared.options
+    if not processes.is_main:
+        told = processes.on_main(lambda: None)
+        assert isinstance(told, list)
+        yield Path(str(told[0])), str(told[1])
+        return
+    opened: list[RunFolder] = []
+
+    def open_folder() -> Json:
+        opened.append(RunFolder("rpo train", prepared.marks, path=options.out, force=options.force))
+        return [str(opened[0].path), opened[0].started_at]
+
+    try:
+        processes.on_main(open_folder)
+        with opened[0] as run:
+            yield run.path, run.started_at
+    finally:
+        for each in opened:
+            each.close()
