@@ -1,7 +1,7 @@
 """Tiny real Qwen-Image pipelines, built from configs, with a tokenizer made on the spot.
 
-The tokenizer is trained on the words of the pipelines' templates, so that each is one token, as in Qwen's: the
-pipelines drop the first 34 or 64 hidden states, and that many tokens must come before the prompt.
+The tokenizer is trained on the words of the pipelines' templates, so that each is one token, as in Qwen's:
+the pipelines drop the first 34 or 64 hidden states, and that many tokens must come before the prompt.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ SPECIAL = (
 )
 
 WORDS = """system
-Describe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships of the \
-objects and background:
+Describe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships of
+the objects and background:
 user
-Describe the key features of the input image (color, shape, size, texture, objects, background), then explain \
-how the user's text instruction should alter or modify the image. Generate a new image that meets the user's \
-requirements while maintaining consistency with the original input where appropriate.
+Describe the key features of the input image (color, shape, size, texture, objects, background), then
+ explain how the user's text instruction should alter or modify the image. Generate a new image that meets
+ the user's requirements while maintaining consistency with the original input where appropriate.
 assistant
 Picture 1: make it blue, a red circle on the left of one green square"""
 
