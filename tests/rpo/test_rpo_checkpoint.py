@@ -42,8 +42,6 @@ class Run:
         )
         random.seed(3)
         np.random.seed(3)
-        random.gauss(0, 1)  # leaves a second one waiting
-        np.random.standard_normal()
 
     def steps(self, first: int, last: int) -> None:
         for step in range(first, last):
@@ -86,6 +84,7 @@ class Run:
         ] + [random.random(), np.random.standard_normal(), torch.rand(1).item()]
 
 
+# Python and NumPy draw Gaussians in twos: after three steps the second of a couple is waiting.
 def test_three_steps_a_stop_and_three_more_are_six_steps_bit_by_bit(tmp_path):
     whole = Run()
     whole.steps(0, 6)

@@ -107,6 +107,17 @@ def test_gradients_are_cut_to_the_norm():
     assert float(moved.norm()) == pytest.approx(0.01, rel=1e-3)
 
 
+def test_a_parameter_that_no_term_reached_decays_like_the_others():
+    recipe = Recipe(learning_rate=0.5, warmup=0, weight_decay=0.1)
+    unused = nn.Parameter(torch.ones(1))
+    used = nn.Parameter(torch.ones(1))
+    parameters = {"unused": unused, "used": used}
+    optimiser = make_optimiser(parameters, recipe)
+    used.grad = torch.zeros(1)
+    finish_update(optimiser, parameters, terms=1, loss=0.0, step=0, recipe=recipe, processes=ALONE)
+    assert unused.item() == used.item() == pytest.approx(0.95)
+
+
 def test_the_optimiser_has_the_rate_of_the_step():
     _, parameters, optimiser = setup()
     for parameter in parameters.values():

@@ -44,8 +44,8 @@ def launch(
     ``program`` is what Python runs instead of arrkit, such as a script of the user's own.
 
     The first process has the terminal; what another one wrote is shown if it was the first to fail. When one
-    fails, the rest have ``notice`` seconds to say what they saw and are then ended. Ctrl-C is passed on, and all have ``grace``
-    seconds to save; a second one ends them.
+    fails, the rest have ``notice`` seconds to say what they saw and are then ended. Ctrl-C is passed on, and
+    all have ``grace`` seconds to save; a second one ends them.
 
     Returns the exit status of the one that was the cause, 130 after Ctrl-C, or 0.
 
@@ -108,8 +108,10 @@ class _Group:
                 time.sleep(0.05)
         self._settle(notice)
         # The cause is who did not merely lose the others; what the first process says is on the terminal.
-        causes = [rank for rank, child in enumerate(self._children) if child.poll() not in (None, 0, LOST)]
-        cause = 0 if 0 in causes else failed if failed in causes or not causes else causes[0]
+        statuses = [child.poll() for child in self._children]
+        causes = [rank for rank, status in enumerate(statuses) if status not in (None, 0, LOST)]
+        spoke = 0 in causes and (statuses[0] or 0) > 0
+        cause = 0 if spoke else failed if failed in causes or not causes else causes[0]
         if cause:
             self._show(cause)
         status = self._children[cause].returncode

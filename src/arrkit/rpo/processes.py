@@ -195,16 +195,17 @@ def join(device: str = "") -> Iterator[Processes]:
         raise InputError(
             f"--device {device} cannot be given to several processes", hint="Each takes a GPU of its own."
         )
-    processes = _enter(cpu)
     try:
+        processes = _enter(cpu)
         if processes.world != world:
             raise RunError(f"{world} processes were started, and {processes.world} found each other")
         processes.barrier()
         yield processes
         processes.barrier()
-        torch.distributed.destroy_process_group()
-    finally:
-        _leave()
+    except BaseException:
+        _leave(abort=True)
+        raise
+    _leave(abort=False)
 
 
 def _enter(cpu: bool) -> Processes:
@@ -219,10 +220,18 @@ def _enter(cpu: bool) -> Processes:
     )
 
 
-def _leave() -> None:
+def _leave(*, abort: bool) -> None:
+    """Take the group down. Left standing, gloo's threads can abort the interpreter when it ends."""
     from accelerate import PartialState
 
     PartialState._reset_state()
+    if not torch.distributed.is_initialized():
+        return
+    if abort and torch.distributed.get_backend() == "nccl":
+        # Destroying would wait for what the others owe; they are ended by the launcher.
+        torch.distributed.distributed_c10d._abort_process_group()
+    else:
+        torch.distributed.destroy_process_group()
 
 
 def _device(name: str) -> torch.device:
@@ -254,6 +263,6 @@ def _check_promise(world: int) -> None:
         asked = f"{promised} processes were" if promised else "More than one process was"
         raise InputError(
             f"{asked} asked for, and the launcher started {world}",
-            hint="accelerate launch starts one process on a CPU whatever --num_processes says; "
-            "pass --launch N to arrkit, or use torchrun --nproc_per_node N.",
+            hint="Without a GPU accelerate launch starts one process, whatever --num_processes says: add "
+            "--multi_gpu, which works on CPUs as well, or pass --launch N to arrkit.",
         )
