@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from arrkit.commands.build import BuildReport, build_rubric
     from arrkit.commands.evaluate import evaluate_judge, measure_bias
     from arrkit.commands.options import BiasOptions, BuildOptions, EvalOptions, MergeOptions, VerifyOptions
+    from arrkit.commands.rpo_preprocess import preprocess_prompts
+    from arrkit.commands.rpo_sample import Sampled, sample_policy
+    from arrkit.commands.rpo_train import TrainReport, train_policy
     from arrkit.commands.rubrics import merge_rubrics
     from arrkit.commands.verify import VerifyReport, verify_rubric
     from arrkit.errors import ArrkitError, InputError, RunError
     from arrkit.judge.report import JudgeReport
+    from arrkit.rpo.options import PreprocessOptions, SampleOptions, TrainOptions
     from arrkit.rubric.files import read_rubric, write_rubric
     from arrkit.rubric.model import Rubric
 
@@ -38,15 +42,23 @@ _HOMES = {
     "InputError": "errors",
     "JudgeReport": "judge.report",
     "MergeOptions": "commands.options",
+    "PreprocessOptions": "rpo.options",
     "Rubric": "rubric.model",
     "RunError": "errors",
+    "SampleOptions": "rpo.options",
+    "Sampled": "commands.rpo_sample",
+    "TrainOptions": "rpo.options",
+    "TrainReport": "commands.rpo_train",
     "VerifyOptions": "commands.options",
     "VerifyReport": "commands.verify",
     "build_rubric": "commands.build",
     "evaluate_judge": "commands.evaluate",
     "measure_bias": "commands.evaluate",
     "merge_rubrics": "commands.rubrics",
+    "preprocess_prompts": "commands.rpo_preprocess",
     "read_rubric": "rubric.files",
+    "sample_policy": "commands.rpo_sample",
+    "train_policy": "commands.rpo_train",
     "verify_rubric": "commands.verify",
     "write_rubric": "rubric.files",
 }
@@ -60,8 +72,13 @@ __all__ = [
     "InputError",
     "JudgeReport",
     "MergeOptions",
+    "PreprocessOptions",
     "Rubric",
     "RunError",
+    "SampleOptions",
+    "Sampled",
+    "TrainOptions",
+    "TrainReport",
     "VerifyOptions",
     "VerifyReport",
     "__version__",
@@ -69,7 +86,10 @@ __all__ = [
     "evaluate_judge",
     "measure_bias",
     "merge_rubrics",
+    "preprocess_prompts",
     "read_rubric",
+    "sample_policy",
+    "train_policy",
     "verify_rubric",
     "write_rubric",
 ]

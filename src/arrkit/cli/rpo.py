@@ -15,6 +15,8 @@ from arrkit.options import declared
 from arrkit.rpo.options import PreprocessOptions, SampleOptions, TrainOptions
 
 if TYPE_CHECKING:
+    from arrkit.commands.rpo_train import TrainReport
+    from arrkit.commands.rpo_train import TrainReport
     from arrkit.rpo.preprocess import Preprocessed
     from arrkit.rpo.store import StoreSize
 
@@ -34,7 +36,9 @@ def train(options: TrainOptions, as_json: bool) -> int:
     if _fresh(options.launch):
         return _launch("train", options, as_json)
     with watching() as watch:
-        train_policy(options, watch=watch)
+        report = train_policy(options, watch=watch, notice=lambda text: typer.echo(text, err=True))
+    if _is_main():
+        _draw(report, as_json)
     return 0
 
 
@@ -75,12 +79,45 @@ def sample(options: SampleOptions, as_json: bool) -> None:
 
     with watching() as watch:
         sampled = sample_policy(options, watch=watch)
+    if not _is_main():
+        return
     if as_json:
         draw.print_json(sampled)
         return
     images = "1 image" if len(sampled.files) == 1 else f"{len(sampled.files)} images"
     by = f"{sampled.policy} with {sampled.lora}" if sampled.lora else sampled.policy
     draw.console().print(f"{images} by {by}, {sampled.steps} steps: {sampled.out}", markup=False)
+
+
+def _draw(report: TrainReport, as_json: bool) -> None:
+    from arrkit.cli import draw
+
+    if as_json:
+        draw.print_json(report)
+        return
+    out = draw.console()
+    out.print(f"{report.policy}: {report.updates} updates in {report.seconds:.0f} s", markup=False)
+    if report.evaluation is not None:
+        pictures = report.evaluation.training
+        rate = draw.percent(pictures.win_rate)
+        decided = f"{pictures.wins} better, {pictures.ties} ties, {pictures.losses} worse"
+        out.print(f"preferred to the base model on held-out prompts: {rate} % ({decided})", markup=False)
+    out.print(f"adapter: {report.adapter}", markup=False)
+    out.print(f"run: {report.folder}", markup=False)
+
+
+def _trained(report: TrainReport, spec: str, as_json: bool) -> None:
+    from arrkit.cli import draw
+
+    if as_json:
+        draw.print_json(report)
+        return
+    out = draw.console()
+    for line in report.sentences:
+        out.print(line, markup=False)
+    out.print(f"report   {report.folder / 'report.html'}", markup=False)
+    out.print(f"adapter  {report.adapter}", markup=False)
+    out.print(f"paint    arrkit rpo sample --policy {spec} --lora {report.folder}", markup=False)
 
 
 def _report(done: Preprocessed, size: StoreSize, as_json: bool) -> None:
@@ -121,6 +158,11 @@ def _size(count: float) -> str:
             return f"{count:.3g} {unit}" if unit != "B" else f"{count:.0f} B"
         count /= 1000
     return f"{count:.3g} GB"
+
+
+def _is_main() -> bool:
+    """Whether this process, of several or alone, is the one that tells people."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _fresh(processes: int) -> bool:
