@@ -353,7 +353,7 @@ def _on_disk(tensor: Tensor, precision: Precision) -> Tensor:
     wanted = _DTYPES[precision]
     if kept.is_floating_point() and kept.element_size() > wanted.itemsize:
         kept = kept.to(wanted)
-    # A copy: a row of a batch would keep the whole batch, and safetensors refuses shared memory.
+    # A copy: a row of a batch would keep the whole batch, and change when its memory is used again.
     return kept.clone(memory_format=torch.contiguous_format)
 
 
