@@ -16,7 +16,6 @@ from arrkit.rpo.options import PreprocessOptions, SampleOptions, TrainOptions
 
 if TYPE_CHECKING:
     from arrkit.commands.rpo_train import TrainReport
-    from arrkit.commands.rpo_train import TrainReport
     from arrkit.rpo.preprocess import Preprocessed
     from arrkit.rpo.store import StoreSize
 
