@@ -151,7 +151,10 @@ def test_an_adapter_stays_float32_on_a_bfloat16_model(flux, tmp_path):
     assert torch.equal(velocity(second), velocity(first))
 
 
-def test_an_adapter_of_the_same_kind_keeps_its_parameters_and_another_is_replaced(flux, tmp_path):
+@pytest.mark.parametrize(("rank", "alpha"), [(4, 4), (2, 8)])
+def test_an_adapter_of_the_same_kind_keeps_its_parameters_and_another_is_replaced(
+    rank, alpha, flux, tmp_path
+):
     source = flux_policy(flux)
     adapt(source)
     file = source.save(tmp_path)
@@ -161,7 +164,7 @@ def test_an_adapter_of_the_same_kind_keeps_its_parameters_and_another_is_replace
     same.restore(file)
     after = dict(same.transformer.named_parameters())
     assert all(after[name] is parameter for name, parameter in before.items())
-    adapt(other, rank=4, alpha=4, seed=2)
+    adapt(other, rank=rank, alpha=alpha, seed=2)
     other.restore(file)
     assert other.transformer.peft_config["default"].r == 2
     assert torch.equal(velocity(same), velocity(source))

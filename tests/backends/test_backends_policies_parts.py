@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch")
 import huggingface_hub.constants
 import tiny_pipelines
 from PIL import Image
+from safetensors.torch import load_file
 
 from arrkit.backends.policies import plugins
 from arrkit.backends.policies.flux import FluxPolicy, make_flux
@@ -253,6 +254,17 @@ def test_weights_of_another_shape_are_refused(models, tmp_path):
     config.write_text(json.dumps({**text, "joint_attention_dim": 48}))
     with pytest.raises(InputError, match=r"the transformer of .* cannot be loaded"):
         flux(smaller).load([Part.TRANSFORMER], device=CPU, dtype=FP32)
+
+
+def test_weights_that_are_no_safetensors_are_not_opened(models, tmp_path):
+    model = shutil.copytree(models("flux"), tmp_path / "pickled")
+    for part in ("transformer", "vae"):
+        weights = model / part / "diffusion_pytorch_model.safetensors"
+        torch.save(load_file(weights), weights.with_suffix(".bin"))
+        weights.unlink()
+    for part in (Part.TRANSFORMER, Part.DECODER):
+        with pytest.raises(InputError, match="cannot be loaded"):
+            flux(model).load([part], device=CPU, dtype=FP32)
 
 
 def test_sd35_refuses_what_its_places_and_its_guidance_do_not_allow(models):

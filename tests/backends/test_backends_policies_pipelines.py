@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -177,21 +178,36 @@ def test_a_policy_without_noise_paints_what_its_pipeline_paints(name, dtype, fol
     assert image.tobytes() == expected.tobytes()
 
 
-def test_a_prompt_that_clip_cuts_is_encoded_as_the_pipeline_encodes_it_and_nothing_is_written(folders, capfd):
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    """What diffusers and transformers log; their loggers do not pass it on."""
+    messages: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    for library in ("diffusers", "transformers"):
+        logging.getLogger(library).addHandler(handler)
+    yield messages
+    for library in ("diffusers", "transformers"):
+        logging.getLogger(library).removeHandler(handler)
+
+
+def test_a_prompt_that_clip_cuts_is_encoded_as_the_pipeline_does_it_and_nothing_is_said(folders, said, capfd):
     case = CASES["flux"]
     text = "a dog and " * 12
     policy = made(case, folders(case), max_sequence_length=200)
     policy.load([Part.ENCODERS], device=CPU, dtype=torch.float32)
     conditions = policy.encode([prompt(case, text), prompt(case)])
     assert capfd.readouterr() == ("", "")
+    assert said == []
     pipe = pipeline(folders(case), torch.float32)
     for condition, alone in zip(conditions, [text, TEXT], strict=True):
-        with quiet(), torch.no_grad():
+        with torch.no_grad():
             states, pooled, _ = pipe.encode_prompt(alone, None, device=CPU, max_sequence_length=200)
         assert set(condition.tensors) == {"prompt", "pooled"}
         assert torch.equal(condition.tensors["prompt"], states[0])
         assert torch.equal(condition.tensors["pooled"], pooled[0])
         assert not condition.tensors["prompt"].requires_grad
+    assert any("was truncated because CLIP" in message for message in said)
 
 
 # As in the released models' own scheduler/scheduler_config.json.
