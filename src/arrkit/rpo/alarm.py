@@ -137,11 +137,11 @@ def _beyond(name: str, drift: Drift) -> bool:
 def _drifted(name: str, drift: Drift, rate: Rate) -> str:
     sentence, more, less = _WORDS[name]
     said = sentence.format(more=more if drift.change > 0 else less)
+    change, low, high = (f"{share:+.0%}".replace("-", "−") for share in (drift.change, drift.low, drift.high))
     return (
         f"While the win-rate rose to {_told(rate)}, {said} than in the base model's pictures: {name} "
-        f"{drift.change:+.0%} ({drift.low:+.0%} to {drift.high:+.0%} over {drift.n} prompts, "
-        f"{drift.base:.3g} to {drift.trained:.3g})."
-    ).replace("-", "−")
+        f"{change} ({low} to {high} over {drift.n} prompts, {drift.base:.3g} to {drift.trained:.3g})."
+    )
 
 
 def _told(rate: Rate) -> str:

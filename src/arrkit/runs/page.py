@@ -18,6 +18,7 @@ from pathlib import Path
 
 from arrkit.canonical import Json, write_atomic
 from arrkit.runs import markup
+from arrkit.runs.curves import curves, gallery
 from arrkit.runs.pictures import file_facts
 from arrkit.runs.view import (
     Cell,
@@ -86,6 +87,7 @@ def render_page(page: Page) -> str:
         "facts": markup.facts(page.facts),
         "nav": _navigation(page),
         "results": _results(page),
+        "pictures": _pictures(page),
         "notes": _notes(page),
         "rubrics": _rubrics(page),
         "pairs": _pairs(page),
@@ -122,7 +124,8 @@ def _policy(script: str) -> str:
 
 def _navigation(page: Page) -> str:
     entries = [
-        ("results", "Results", bool(page.tables or page.charts)),
+        ("pictures", "Pictures", bool(page.galleries)),
+        ("results", "Results", bool(page.tables or page.charts or page.curves)),
         ("rubric", "Rubric" if len(page.rubrics) == 1 else "Rubrics", bool(page.rubrics)),
         ("pairs", f"Pairs <small>{len(page.pairs):,}</small>", bool(page.pairs)),
     ]
@@ -131,7 +134,7 @@ def _navigation(page: Page) -> str:
 
 
 def _results(page: Page) -> str:
-    parts = [markup.chart(chart) for chart in page.charts] + [markup.table(table) for table in page.tables]
+    parts = [*map(markup.chart, page.charts), curves(page.curves), *map(markup.table, page.tables)]
     body = "".join(parts)
     return f'<section id="results" aria-label="Results"><h2>Results</h2>{body}</section>' if body else ""
 
@@ -141,6 +144,11 @@ def _notes(page: Page) -> str:
     return (
         f'<section class="notes" aria-label="Notes"><h2>Notes</h2><ul>{items}</ul></section>' if items else ""
     )
+
+
+def _pictures(page: Page) -> str:
+    body = "".join(gallery(each) for each in page.galleries)
+    return f'<div id="pictures">{body}</div>' if body else ""
 
 
 def _rubrics(page: Page) -> str:

@@ -110,6 +110,69 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """One line of a :class:`CurvePlot`: ``points`` are (x, y), x rising.
+
+    ``band`` holds an interval (low, high) for each point, or is empty.
+    """
+
+    label: str
+    points: tuple[tuple[float, float], ...]
+    band: tuple[tuple[float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.band and len(self.band) != len(self.points):
+            raise ValueError(
+                f'curve "{self.label}": {len(self.band)} intervals for {len(self.points)} points'
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePlot:
+    """Curves over a common axis, such as the updates of a training run.
+
+    ``kind`` says how values are written: shares for ``rate`` and ``difference``. ``low`` and ``high`` bound
+    the axis where they are given, and widen to hold what lies outside; ``reference`` is a dashed line;
+    ``across`` says what the horizontal axis counts.
+    """
+
+    title: str
+    curves: tuple[Curve, ...]
+    kind: ColumnKind = ColumnKind.NUMBER
+    across: str = ""
+    low: float | None = None
+    high: float | None = None
+    reference: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryImage:
+    """An image with its caption; ``data`` is a WebP, PNG or JPEG file."""
+
+    caption: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryRow:
+    """Images that belong together, such as those of one prompt; ``note`` is a word below the title."""
+
+    title: str
+    images: tuple[GalleryImage, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Rows of images."""
+
+    title: str
+    rows: tuple[GalleryRow, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CriterionView:
     """A criterion with how many pairs it was learned from and, as ``stats``, what was measured of it."""
 
@@ -270,6 +333,8 @@ class Page:
     facts: tuple[tuple[str, str], ...] = ()
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()
+    curves: tuple[CurvePlot, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
     rubrics: tuple[RubricView, ...] = ()
     pairs: tuple[PairCard, ...] = ()
     pairs_total: int = 0
