@@ -36,8 +36,8 @@ def train(options: TrainOptions, as_json: bool) -> int:
         return _launch("train", options, as_json)
     with watching() as watch:
         report = train_policy(options, watch=watch, notice=lambda text: typer.echo(text, err=True))
-    if _is_main():
-        _draw(report, as_json)
+    if report is not None:  # else another process has the last word
+        _trained(report, options.policy, as_json)
     return 0
 
 
@@ -86,23 +86,6 @@ def sample(options: SampleOptions, as_json: bool) -> None:
     images = "1 image" if len(sampled.files) == 1 else f"{len(sampled.files)} images"
     by = f"{sampled.policy} with {sampled.lora}" if sampled.lora else sampled.policy
     draw.console().print(f"{images} by {by}, {sampled.steps} steps: {sampled.out}", markup=False)
-
-
-def _draw(report: TrainReport, as_json: bool) -> None:
-    from arrkit.cli import draw
-
-    if as_json:
-        draw.print_json(report)
-        return
-    out = draw.console()
-    out.print(f"{report.policy}: {report.updates} updates in {report.seconds:.0f} s", markup=False)
-    if report.evaluation is not None:
-        pictures = report.evaluation.training
-        rate = draw.percent(pictures.win_rate)
-        decided = f"{pictures.wins} better, {pictures.ties} ties, {pictures.losses} worse"
-        out.print(f"preferred to the base model on held-out prompts: {rate} % ({decided})", markup=False)
-    out.print(f"adapter: {report.adapter}", markup=False)
-    out.print(f"run: {report.folder}", markup=False)
 
 
 def _trained(report: TrainReport, spec: str, as_json: bool) -> None:
