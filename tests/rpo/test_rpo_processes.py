@@ -89,17 +89,28 @@ with join() as processes:
     }))
 """
 
+# Process 1 fails alone and asks for all to save, while process 0 sums gradients: neither takes the other's
+# numbers for its own, or waits.
 FAIL = """
 import sys, time
 from pathlib import Path
+import torch
 from arrkit.errors import RunError
-from arrkit.rpo.processes import join
+from arrkit.rpo.processes import LostError, join
 
 try:
     with join() as processes:
         if processes.rank == 1:
             Path(sys.argv[1], "failed").write_text(str(time.time()))
-            raise RunError("the disk of process 1 is full")
+            try:
+                processes.gather_bytes(b"my state")
+            except LostError as error:
+                print(error, file=sys.stderr)
+                raise RunError("the disk of process 1 is full") from None
+        try:
+            processes.sum_flat([torch.ones(1)])
+        except LostError as error:
+            print(error, file=sys.stderr)
         processes.barrier()
 except RunError as error:
     print(error, file=sys.stderr)
@@ -155,7 +166,9 @@ def test_a_process_that_fails_ends_the_others_at_once_and_is_heard(tmp_path, cap
     took = time.time() - float((tmp_path / "failed").read_text())
     assert took < 15
     said = capfd.readouterr().err
-    assert "process 1 of 2:\nthe disk of process 1 is full" in said
+    assert "process 0 of 2 is no longer in step" in said
+    assert "process 1 of 2:\nprocess 1 of 2 is no longer in step" in said
+    assert "the disk of process 1 is full" in said
     assert "process 0 of 2 has lost the others" in said
 
 
@@ -163,6 +176,19 @@ def test_the_first_process_speaks_for_a_mistake_that_all_found(tmp_path, capfd):
     code = "import os, sys; print('no such rubric', file=sys.stderr); sys.exit(2)"
     assert launch([], 3, program=["-c", code]) == 2
     assert capfd.readouterr().err == "no such rubric\n"
+
+
+def test_what_several_say_alike_is_shown_once(capfd):
+    code = """
+import os, sys, time
+rank = os.environ["RANK"]
+print("lost" if rank == "0" else "no judge", file=sys.stderr)
+sys.exit(69 if rank == "0" else 1)
+"""
+    assert launch([], 3, program=["-c", code]) == 1
+    said = capfd.readouterr().err
+    assert said.count("no judge") == 1
+    assert said.count("lost") == 1
 
 
 def test_only_the_first_process_writes_data(capfd):

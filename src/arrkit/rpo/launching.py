@@ -109,11 +109,12 @@ class _Group:
         self._settle(notice)
         # The cause is who did not merely lose the others; what the first process says is on the terminal.
         statuses = [child.poll() for child in self._children]
-        causes = [rank for rank, status in enumerate(statuses) if status not in (None, 0, LOST)]
+        causes = [rank for rank, status in enumerate(statuses) if status not in (None, 0, LOST)] or [failed]
+        # What was given wrong is found by all alike.
+        said = statuses[0] == 2
+        self._show([rank for rank in causes if rank and not (said and statuses[rank] == 2)])
         spoke = 0 in causes and (statuses[0] or 0) > 0
-        cause = 0 if spoke else failed if failed in causes or not causes else causes[0]
-        if cause:
-            self._show(cause)
+        cause = 0 if spoke else failed if failed in causes else causes[0]
         status = self._children[cause].returncode
         if status < 0:
             name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
@@ -123,11 +124,15 @@ class _Group:
             )
         return 1 if status == LOST else status
 
-    def _show(self, rank: int) -> None:
-        stream = self._errors[rank]
-        stream.seek(0)
-        text = stream.read().decode(errors="replace")[-8000:]
-        sys.stderr.write(f"process {rank} of {len(self._children)}:\n{text}")
+    def _show(self, ranks: Sequence[int]) -> None:
+        """Write what these processes wrote on standard error; the same text once."""
+        texts: dict[str, int] = {}
+        for rank in ranks:
+            stream = self._errors[rank]
+            stream.seek(0)
+            texts.setdefault(stream.read().decode(errors="replace")[-8000:], rank)
+        for text, rank in texts.items():
+            sys.stderr.write(f"process {rank} of {len(self._children)}:\n{text}")
         sys.stderr.flush()
 
     def send(self, number: signal.Signals) -> None:

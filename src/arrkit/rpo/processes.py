@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -73,7 +74,7 @@ class Processes:
         if self.world == 1 or not tensors:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        self._together(lambda: torch.distributed.all_reduce(flat))
+        self._together(f"sum {flat.numel()}", lambda: torch.distributed.all_reduce(flat))
         at = 0
         for tensor in tensors:
             tensor.copy_(flat[at : at + tensor.numel()].view_as(tensor))
@@ -84,7 +85,7 @@ class Processes:
         if self.world == 1:
             return [float(number) for number in numbers]
         sums = torch.tensor([float(number) for number in numbers], dtype=torch.float64, device=self.device)
-        self._together(lambda: torch.distributed.all_reduce(sums))
+        self._together(f"total {len(sums)}", lambda: torch.distributed.all_reduce(sums))
         return cast("list[float]", sums.tolist())
 
     def gather(self, value: Json) -> list[Json]:
@@ -99,11 +100,11 @@ class Processes:
             return [data]
         sizes = [torch.zeros(1, dtype=torch.int64, device=self.device) for _ in range(self.world)]
         size = torch.tensor([len(data)], dtype=torch.int64, device=self.device)
-        self._together(lambda: torch.distributed.all_gather(sizes, size))
+        self._together("sizes", lambda: torch.distributed.all_gather(sizes, size))
         room = max(1, *(int(each) for each in sizes))
         mine = self._bytes(data.ljust(room, b"\0"))
         parts = [torch.empty_like(mine) for _ in range(self.world)]
-        self._together(lambda: torch.distributed.all_gather(parts, mine))
+        self._together("gather", lambda: torch.distributed.all_gather(parts, mine))
         return [part[: int(each)].cpu().numpy().tobytes() for part, each in zip(parts, sizes, strict=True)]
 
     def broadcast(self, value: Json) -> Json:
@@ -112,9 +113,9 @@ class Processes:
             return value
         data = canonical_json(value) if self.is_main else b""
         size = torch.tensor([len(data)], dtype=torch.int64, device=self.device)
-        self._together(lambda: torch.distributed.broadcast(size, src=0))
+        self._together("size", lambda: torch.distributed.broadcast(size, src=0))
         buffer = self._bytes(data) if self.is_main else self._bytes(bytes(int(size)))
-        self._together(lambda: torch.distributed.broadcast(buffer, src=0))
+        self._together("broadcast", lambda: torch.distributed.broadcast(buffer, src=0))
         return cast("Json", json.loads(buffer.cpu().numpy().tobytes()))
 
     def agree(self, value: Json, what: str) -> None:
@@ -156,14 +157,29 @@ class Processes:
     def _bytes(self, data: bytes) -> Tensor:
         return torch.frombuffer(bytearray(data), dtype=torch.uint8).to(self.device)
 
-    def _together(self, work: Callable[[], object]) -> None:
+    def _together(self, name: str, work: Callable[[], object]) -> None:
+        """Do ``work``, a collective, after all have said that it is this one that they are about to do.
+
+        A process that failed alone and then saves, while the others train on, would else wait for them for
+        ever, or take their gradients for its own numbers.
+        """
+        tag = zlib.crc32(name.encode())
+        both = torch.tensor([tag, -tag], dtype=torch.int64, device=self.device)
         try:
-            work()
+            torch.distributed.all_reduce(both, op=torch.distributed.ReduceOp.MAX)
+            most, least = both.tolist()
+            if most == -least:
+                work()
         except RuntimeError as error:  # what torch.distributed raises when a connection breaks
             raise LostError(
                 f"process {self.rank} of {self.world} has lost the others: {str(error).splitlines()[0]}",
                 hint="Another process has ended, and said why; --resume goes on from the last checkpoint.",
             ) from error
+        if most != -least:
+            raise LostError(
+                f"process {self.rank} of {self.world} is no longer in step with the others",
+                hint="One of them has failed, and says why; --resume goes on from the last checkpoint.",
+            )
 
 
 @contextmanager
