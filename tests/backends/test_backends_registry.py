@@ -21,7 +21,11 @@ POLICY = """
 from arrkit.backends.plugin import Parameter, PolicyPlugin
 it = PolicyPlugin(summary="a policy", factory=__name__ + ":make", {more})
 def make(spec, **options):
-    return spec, options
+    return Made((spec, options))
+class Made(tuple):
+    # A policy as far as its names go.
+    def __getattr__(self, name):
+        return None
 """
 
 PARAMETERS = """parameters={
@@ -212,14 +216,14 @@ def test_what_a_plugin_prints_while_it_is_imported_does_not_reach_stdout(install
 
 
 def test_a_factory_that_fails_is_named_with_its_error(install):
-    code = policy().replace("return spec, options", "raise ValueError('no disk')")
+    code = policy().replace("return Made((spec, options))", "raise ValueError('no disk')")
     install("acme", {"arrkit.policies": {"flow": code}})
     with pytest.raises(RunError, match=r"policy flow: the plug-in of acme 1.0 failed: ValueError: no disk"):
         make_policy("flow")
 
 
 def test_a_factorys_own_arrkit_error_is_passed_on(install):
-    code = policy().replace("return spec, options", "raise E('not here')")
+    code = policy().replace("return Made((spec, options))", "raise E('not here')")
     install("acme", {"arrkit.policies": {"flow": "from arrkit.errors import InputError as E\n" + code}})
     with pytest.raises(InputError, match=r"^not here$"):
         make_policy("flow")
@@ -315,3 +319,11 @@ def test_listing_needs_no_working_plugin_at_all(monkeypatch):
     assert list_plugins() == ()
     with pytest.raises(InputError, match="No policies are installed"):
         make_policy("flow")
+
+
+def test_what_is_no_policy_is_named_by_what_it_lacks(install):
+    code = policy().replace("return Made((spec, options))", "return spec")
+    install("acme", {"arrkit.policies": {"flow": code}})
+    [problem] = problems("flow")
+    assert "made a Spec, which has no task, targets, suggested" in problem
+    assert "identity" not in problem

@@ -17,11 +17,16 @@ print(json.dumps([listing.to_json() for listing in list_plugins()]))
 
 USE = """
 import asyncio, json
+from pathlib import Path
 from arrkit.backends.registry import make_dataset, make_judge, make_policy
 from arrkit.data.pairs import Label
 from arrkit.judge.protocol import Order, ProposeRequest, RefineRequest, ScoreRequest, Side
 from arrkit.judge.protocol import StructureRequest, compare_request
+from arrkit.rpo.lora import adapter_hash, add_adapter
+from arrkit.rpo.policy import Part
+from arrkit.rpo.sample import sample_images
 from arrkit.rubric.model import Criterion, Dimension
+import torch
 
 async def use():
     pairs = list(make_dataset("bright-dark:test?count=30&ties=0.2&seed=3"))
@@ -44,7 +49,16 @@ async def use():
     lost = await judge.compare(compare_request(pair, Order.AB, (strange,)))
     scores = await judge.score(ScoreRequest(pair.task, pair.prompt, pair.a, (known,)))
     await judge.aclose()
-    image = make_policy("tint?size=16").sample("a red door", seed=1)
+    policy = make_policy("tint?size=16")
+    policy.load(tuple(Part), device=torch.device("cpu"), dtype=torch.float32)
+    conditions = policy.encode(policy.prompts("test"))
+    wanted = [(at, number) for at in range(len(conditions)) for number in (0, 1)]
+    made = dict(sample_images(policy, conditions, wanted, steps=4, seed=1, batch=4))
+    add_adapter(policy.transformer, rank=2, alpha=6.0, targets=policy.targets, seed=0)
+    again = make_policy("tint")
+    again.load(tuple(Part), device=torch.device("cpu"), dtype=torch.float32)
+    again.restore(policy.save(Path("run")))
+    adapters = [adapter_hash(each.transformer) for each in (policy, again)]
     return {
         "name": judge.name,
         "right": sum(told), "asked": len(told), "ties": sum(pair.label is Label.TIE for pair in pairs),
@@ -54,7 +68,8 @@ async def use():
         "under": under.outcome, "findings": [finding.answer for finding in under.findings],
         "lost": lost.outcome,
         "scores": [score.score for score in scores.scores],
-        "pixel": image.getpixel((3, 3)), "size": image.size,
+        "pixels": [made[0, number].getpixel((3, 3)) for number in (0, 1)], "size": made[0, 0].size,
+        "kept": adapters[0] == adapters[1], "scale": again.transformer.colour.scaling["default"],
     }
 
 print(json.dumps(asyncio.run(use())))
@@ -95,7 +110,11 @@ def test_its_judge_policy_and_dataset_work_together(python, example_site):
     assert said["findings"] == ["first", "cannot_tell"]
     assert said["scores"][0] > 0.5
     assert said["scores"][1] is None
-    assert (said["pixel"], said["size"]) == ([255, 0, 0], [16, 16])
+    first, second = said["pixels"]
+    assert first[0] > 150 > max(first[1:])
+    assert first != second
+    assert said["size"] == [16, 16]
+    assert (said["kept"], said["scale"]) == (True, 3.0)
 
 
 def test_a_broken_neighbour_does_not_stop_it(python, example_site, tmp_path):

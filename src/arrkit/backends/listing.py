@@ -78,11 +78,17 @@ class Kind:
 TRANSPORT = ("name", "endpoint", "model", "profile", "generate", "decide", "submit", "collect", "aclose")
 """What a judge plug-in that is a transport must be able to do."""
 
+POLICY = (
+    *("name", "task", "targets", "suggested", "prompts", "skeleton", "load", "unload", "encode", "noise"),
+    *("grid", "collate", "velocity", "decode", "save", "restore"),
+)
+"""What a policy must be able to do, less what reads its model when it is asked for: identity, transformer."""
+
 KINDS = {
     Group.JUDGES: Kind(
         "judge", JudgePlugin, ("name", "compare", "score", "propose", "refine", "structure", "aclose")
     ),
-    Group.POLICIES: Kind("policy", PolicyPlugin),
+    Group.POLICIES: Kind("policy", PolicyPlugin, POLICY),
     Group.DATASETS: Kind("dataset", DatasetPlugin, ("name", "task", "__iter__", "__len__")),
     Group.BENCHMARKS: Kind("benchmark", BenchmarkPlugin),
 }

@@ -17,13 +17,12 @@ judge = JudgePlugin(
 policy = PolicyPlugin(
     summary="paints the colour that the prompt names",
     factory="arrkit_example.policy:make_policy",
-    modules=("PIL",),
-    extra="arrkit-example",
+    modules=("torch", "peft", "safetensors"),
+    extra="arrkit[rpo]",
     model="plain",
     tasks=(Task.T2I,),
     parameters={
         "size": Parameter(64, "side of the image in pixels", low=8, high=1024),
-        "finish": Parameter("matt", "how the surface looks", choices=("matt", "grain")),
     },
     example="tint:plain?size=32",
 )
