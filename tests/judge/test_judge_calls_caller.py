@@ -11,7 +11,7 @@ from fake_transport import FakeTransport, answer, ask, error, now, number_of, vi
 from arrkit.errors import RunError
 from arrkit.judge.calls.cache import AnswerCache
 from arrkit.judge.calls.caller import Caller
-from arrkit.judge.calls.health import RESUME
+from arrkit.judge.calls.health import RESUME, Outage
 from arrkit.judge.protocol import Usage
 from arrkit.judge.transport import DecideRequest, ErrorKind, Finish, Question, TextPart
 
@@ -152,6 +152,40 @@ def test_an_endpoint_that_goes_away_in_mid_run_stops_it():
             await call_all(caller, range(200), window=8)
 
     virtually(work())
+
+
+def test_who_waited_for_an_outage_to_pass_may_ask_again():
+    away = [True]
+
+    def script(request, attempt):
+        return error(ErrorKind.TRANSIENT, "gone") if away[0] else answer()
+
+    async def work():
+        caller = Caller(FakeTransport(script))
+        for _ in range(2):  # the second time it has all its failures before it again
+            calls = [caller.call(ask(number), parser="1") for number in range(30)]
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+            assert any(isinstance(end, Outage) for end in ends)
+            with pytest.raises(Outage):
+                await caller.call(ask(1), parser="1")
+            caller.revive()
+            assert (await caller.call(ask(1), parser="1")).reply is None
+        away[0] = False
+        return await caller.call(ask(1), parser="1")
+
+    assert virtually(work()).reply is not None
+
+
+def test_a_wrong_key_is_no_outage_to_wait_for():
+    async def work():
+        caller = Caller(FakeTransport(lambda *_: error(ErrorKind.REJECTED, "who are you", status=401)))
+        for _ in range(2):
+            with pytest.raises(RunError, match="who are you"):
+                await caller.call(ask(1), parser="1")
+            caller.revive()
+        return caller
+
+    assert virtually(work()).totals.requests == 1
 
 
 def test_refusals_that_stand_together_in_the_data_do_not_stop_a_run_under_way():

@@ -75,9 +75,9 @@ class TestLooks:
         assert circle.thickness == pytest.approx(math.pi * 0.4 / 16, rel=0.06)
 
     def test_what_reaches_over_the_edge_does_not_tilt_the_ground(self):
-        thing = Thing(Shape.SQUARE, Colour.BLUE, 0.5, 0.02, 0.5)
-        seen = look(render(Scene((thing,), Background.SKY), 96))
-        assert seen.coverage == pytest.approx(0.44 * 0.24, rel=0.1)
+        thing = Thing(Shape.SQUARE, Colour.BLUE, 0.15, 0.15, 0.9)
+        seen = look(render(Scene((thing,), Background.DAWN), 96))
+        assert seen.coverage == pytest.approx((0.15 + 0.44 * 0.9) ** 2, rel=0.05)
 
     def test_blur_is_less_sharp_and_grey_is_not_saturated(self):
         image = render(scenes(1)[0], 96)

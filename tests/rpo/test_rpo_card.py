@@ -114,8 +114,12 @@ class TestCard:
         assert front(card)["library_name"] == "arrkit"
         assert "base_model" not in front(card)
 
-    def test_a_folder_is_no_name_on_the_hub(self, tmp_path):
+    def test_a_folder_is_no_name_on_the_hub(self, tmp_path, monkeypatch):
         assert "base_model" not in front(model_card(facts(base_model=str(tmp_path))))
+        monkeypatch.chdir(tmp_path)
+        assert "base_model" in front(model_card(facts(base_model="models/flux")))
+        (tmp_path / "models" / "flux").mkdir(parents=True)
+        assert "base_model" not in front(model_card(facts(base_model="models/flux")))
 
     def test_words_of_others_stay_words(self):
         card = model_card(

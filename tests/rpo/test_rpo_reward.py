@@ -6,6 +6,7 @@ import asyncio
 import random
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -284,7 +285,9 @@ class TestTrouble:
         asked = referee(judge)
         future = asked.submit(candidates())
         time.sleep(0.05)
+        began = time.monotonic()
         asked.close()
+        assert time.monotonic() - began < 2
         with pytest.raises(RunError, match="closed with work under way"):
             future.result(0)
         assert judge.closed
@@ -301,6 +304,24 @@ class TestTrouble:
 
         with referee(Exits()) as asked, pytest.raises(RunError):
             asked.submit(candidates()).result(SOON)
+
+    @pytest.mark.filterwarnings("ignore:Exception in thread arrkit-referee")
+    @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+    def test_nor_does_one_that_dies_before_it_begins_with_a_pair(self):
+        busy = threading.Event()
+
+        class Exits(ScriptedJudge):
+            async def compare(self, request):
+                busy.set()
+                time.sleep(0.1)
+                raise SystemExit(3)
+
+        with referee(Exits()) as asked:
+            first = asked.submit(candidates())
+            busy.wait(SOON)
+            second = asked.submit(candidates(201, 51))
+            assert isinstance(first.exception(SOON), RunError)
+            assert isinstance(second.exception(SOON), RunError)
 
     def test_an_unreadable_source_spoils_its_pair_and_is_no_outage(self):
         def gone():
@@ -369,15 +390,39 @@ class TestOutage:
                 asked.submit(candidates()).result(SOON)
 
     def test_looks_become_rarer(self):
-        judge = Flaky()
+        asked_for = [0]
+
+        def gone(request):
+            asked_for[0] += 1
+            raise Outage("gone")
+
+        with referee(ScriptedJudge(compares=gone), patience=0.7, first_wait=0.1) as asked:
+            assert isinstance(asked.submit(candidates()).exception(SOON), RunError)
+        # Both orders of the pair, then looks after 0.1, 0.3 and 0.7 s, perhaps one more at the end.
+        assert 4 <= asked_for[0] <= 6
+
+    def test_after_it_came_back_one_failure_is_one_failure(self):
+        judge, said = Flaky(), []
         judge.down.set()
-        with referee(judge, patience=0.6, first_wait=0.1) as asked:
-            assert all(
-                future.exception(SOON) or future.result()
-                for future in [asked.submit(candidates(200, n, str(n))) for n in range(ALIKE)]
-            )
-        # Each pair is asked in both orders; looks after 0.1, 0.3, 0.7 s ask three times each at most.
-        assert judge.refused <= 2 * ALIKE + 9
+        with referee(judge, notice=said.append) as asked:
+            futures = [asked.submit(candidates(200, n, str(n))) for n in range(ALIKE)]
+            while not said:
+                time.sleep(0.001)
+            judge.down.clear()
+            for future in futures:
+                future.result(SOON)
+            judge.down.set()
+            assert asked.submit(candidates(201, 3)).result(SOON).preferred is None
+        assert len(said) == 2
+
+    def test_pairs_that_always_fail_do_not_pass_for_an_outage_without_end(self):
+        said: list[str] = []
+        failed = Verdict(Outcome.FAILED, detail="too large")
+        judge = ScriptedJudge(compares=lambda each: failed if each.prompt == PROMPT.text else bright(each))
+        with referee(judge, window=1, notice=said.append) as asked:
+            futures = [asked.submit(candidates(200, n, str(n))) for n in range(2 * ALIKE)]
+            assert {future.result(SOON).detail for future in futures} == {"too large"}
+        assert sum("is down" in each for each in said) == 2
 
     def test_a_caller_that_gave_up_is_revived(self):
         judge = Flaky()
@@ -409,7 +454,10 @@ class TestCanary:
         with referee(judge) as asked:
             asked.check()
             asked.check(Task.EDIT)
-        assert [request.source is None for request in judge.requests] == [True, False]
+            asked.check()
+        assert [request.source is None for request in judge.requests] == [True, False, True]
+        # Drawn anew each time, or a cache would answer for a judge that is down.
+        assert len({request.first.digest for request in judge.requests}) == 3
 
     def test_the_embedded_judge_abstains_on_a_drawing_and_is_up(self):
         with referee(make_judge("shapes"), dimensions=read_rubric("shapes-t2i").dimensions) as asked:
@@ -449,7 +497,8 @@ class Author(ScriptedJudge):
     """Writes criteria for prompts, and remembers for which."""
 
     def __init__(self, *proposals: Proposal) -> None:
-        super().__init__()
+        findings = (Finding("c1", Answer.EQUAL),)
+        super().__init__(compares=lambda request: replace(bright(request), findings=findings))
         self.proposals = list(proposals)
         self.asked_for: list[str] = []
 
