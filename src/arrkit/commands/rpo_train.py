@@ -6,6 +6,7 @@ loaded. After that only what nobody could know beforehand goes wrong.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -17,7 +18,7 @@ from arrkit.commands.inputs import EMBEDDED_JUDGE, NamedRubric, open_rubrics
 from arrkit.commands.judges import ChosenJudge, choose_judge
 from arrkit.commands.options import JudgingOptions
 from arrkit.commands.rpo_policies import choose_policy
-from arrkit.commands.rpo_sample import find_adapter
+from arrkit.commands.rpo_sample import ADAPTER, find_adapter
 from arrkit.data.pairs import Task
 from arrkit.data.prompts import Prompt, read_prompts
 from arrkit.errors import InputError, Problem
@@ -30,6 +31,7 @@ from arrkit.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from arrkit.rpo.against import Evaluation
+    from arrkit.rpo.job import Job
     from arrkit.rpo.policy import Policy
     from arrkit.rpo.processes import Processes
     from arrkit.rpo.store import ConditionStore
@@ -59,6 +61,23 @@ class TrainReport:
     evaluation: Evaluation | None
     alarms: tuple[str, ...]
 
+    @property
+    def sentences(self) -> list[str]:
+        """What a person wants to hear of it."""
+        took = f"{self.seconds / 60:.1f} min" if self.seconds >= 90 else f"{self.seconds:.0f} s"
+        said = [f"{self.policy} after {self.updates} updates under {self.rubric} ({took})"]
+        found = self.evaluation.training if self.evaluation is not None else None
+        if found is not None and found.win_rate is not None:
+            rate = found.win_rate
+            said.append(
+                f"{self.judge} prefers it to the base in {100 * rate.value:.1f} "
+                f"[{100 * rate.low:.0f}, {100 * rate.high:.0f}] % of {rate.n} held-out prompts "
+                f"({found.wins} wins, {found.ties} ties, {found.losses} losses)"
+            )
+        else:
+            said.append("It was not compared with the base: no prompts were held out, or none was judged.")
+        return said + [f"Alarm: {message}" for message in self.alarms]
+
 
 def train_policy(
     options: TrainOptions,
@@ -67,11 +86,11 @@ def train_policy(
     judge: Judge | None = None,
     watch: Watch = unwatched,
     notice: Notice = lambda _: None,
-) -> TrainReport:
+) -> TrainReport | None:
     """Train an adapter for a model against a judge, and compare it with the model that it began as.
 
     In a process of several (see :mod:`arrkit.rpo.launching`) each returns when all are done; the first one
-    writes.
+    writes and has the report, the others None.
 
     Args:
         policy, judge: ready-made ones, instead of those that the options name.
@@ -85,58 +104,82 @@ def train_policy(
     from arrkit.rpo.processes import join
 
     with join(options.device) as processes:
-        if processes.world > 1 and processes.is_main:
-            notice(processes.describe())
+        quiet: Notice = notice if processes.is_main else lambda _: None
+        if processes.world > 1:
+            quiet(processes.describe())
         with _folder(prepared, processes) as (folder, started_at):
-            from arrkit.commands.rpo_run import run
+            return _run(prepared, folder, processes, started_at, watch=watch, notice=quiet)
 
-            return run(prepared, folder, processes, started_at=started_at, watch=watch, notice=notice)
+
+def _run(
+    prepared: Prepared,
+    folder: Path,
+    processes: Processes,
+    started_at: str,
+    *,
+    watch: Watch,
+    notice: Notice,
+) -> TrainReport | None:
+    from arrkit.commands.rpo_results import write_results
+    from arrkit.rpo.job import JobProcess, find_checkpoint
+    from arrkit.rpo.reward import Referee
+
+    began = time.monotonic()
+    job = prepared.job
+    found = find_checkpoint(job, folder, processes, notice)
+    zero_shot = job.options.rubric_mode is RubricMode.ZERO_SHOT
+    with (
+        prepared.judge.at_work() as bench,
+        Referee(
+            bench.session,
+            prepared.rubric.rubric.dimensions if prepared.rubric else (),
+            zero_shot=ZERO_SHOT_CRITERIA if zero_shot else 0,
+            window=job.options.concurrency,
+            totals=bench.totals,
+            revive=bench.revive,
+            notice=notice,
+        ) as referee,
+    ):
+        processes.on_main(lambda: referee.check(job.policy.task))
+        outcome = JobProcess(job, folder, processes, referee, watch, notice).train(found)
+    if not processes.is_main:
+        return None
+    evaluations = outcome.history.evaluations
+    report = TrainReport(
+        policy=job.policy.name,
+        judge=prepared.judge.name,
+        rubric=prepared.rubric.shown if prepared.rubric else "zero-shot",
+        folder=folder,
+        adapter=folder / ADAPTER,
+        updates=outcome.updates,
+        seconds=time.monotonic() - began,
+        evaluation=evaluations[-1] if evaluations else None,
+        alarms=outcome.alarms,
+    )
+    rows = outcome.pictures.rows() if outcome.pictures is not None else []
+    write_results(prepared, report, outcome.history, rows, started_at=started_at, processes=processes.world)
+    return report
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that a run needs, with nothing loaded: what the options name, read and found usable."""
+    """All that a run needs, with nothing loaded: the job, who judges it and under what."""
 
-    options: TrainOptions
-    policy: Policy
-    recipe: Recipe
-    batch: int
-    targets: tuple[str, ...]
+    job: Job
     judge: ChosenJudge
     rubric: NamedRubric | None
     watched: NamedRubric | None
-    prompts: tuple[Prompt, ...]
-    held_out: tuple[Prompt, ...]
-    store: ConditionStore | None
-    lora: Path | None
-
-    @property
-    def marks(self) -> dict[str, Json]:
-        """What decides the result, and must agree with a run that goes on from a checkpoint."""
-        recipe: dict[str, Json] = asdict(self.recipe)
-        if self.recipe.schedule is Schedule.CONSTANT:
-            del recipe["max_steps"]  # then it is where to stop and no more
-        return {
-            "policy": self.policy.name,
-            "model": digest(dict(self.policy.identity)),
-            "recipe": recipe,
-            "targets": list(self.targets),
-            "judge": self.judge.name,
-            "rubric": self.rubric.digest if self.rubric else f"zero-shot, {ZERO_SHOT_CRITERIA} criteria",
-            "prompts": digest([[prompt.task, prompt.text] for prompt in self.prompts]),
-            "start": str(self.lora or ""),
-            "seed": self.options.seed,
-        }
 
 
 def _prepare(options: TrainOptions, policy: Policy | None, judge: Judge | None) -> Prepared:
+    policy = policy or choose_policy(options.policy)
+    from arrkit.rpo.job import Job
     from arrkit.rpo.log import check_trackers
     from arrkit.rpo.lora import check_targets
 
-    policy = policy or choose_policy(options.policy)
     found = _Problems()
     recipe = found.of(lambda: _recipe(options, policy)) or Recipe()
-    targets = options.targets or policy.targets
+    targets = tuple(options.targets or policy.targets)
     found += found.of(lambda: check_targets(policy.skeleton(), targets)) or []
     found += check_trackers(options.log_with)
     embedded = bool(policy.prompts("train"))
@@ -151,20 +194,34 @@ def _prepare(options: TrainOptions, policy: Policy | None, judge: Judge | None) 
     assert chosen is not None
     assert given is not None
     prompts, held_out = given
-    return Prepared(
+    known: dict[str, Json] = asdict(recipe)
+    if recipe.schedule is Schedule.CONSTANT:
+        del known["max_steps"]  # then it is where to stop and no more
+    marks: dict[str, Json] = {
+        "policy": policy.name,
+        "model": digest(dict(policy.identity)),
+        "recipe": known,
+        "targets": list(targets),
+        "judge": chosen.name,
+        "rubric": rubric.digest if rubric else f"zero-shot, {ZERO_SHOT_CRITERIA} criteria",
+        "prompts": digest([[prompt.task, prompt.text] for prompt in prompts]),
+        "start": str(lora or ""),
+        "seed": options.seed,
+    }
+    job = Job(
         options=options,
         policy=policy,
         recipe=recipe,
         batch=options.batch or int(policy.suggested.get("batch", 8)),
-        targets=tuple(targets),
-        judge=chosen,
-        rubric=rubric,
-        watched=watched,
+        targets=targets,
+        marks=marks,
         prompts=prompts,
         held_out=held_out,
         store=store,
         lora=lora,
+        watched=watched.rubric.dimensions if watched else (),
     )
+    return Prepared(job, chosen, rubric, watched)
 
 
 class _Problems(list[Problem]):
@@ -283,7 +340,7 @@ def _hold_back(prompts: Sequence[Prompt], most: int) -> tuple[tuple[Prompt, ...]
 @contextmanager
 def _folder(prepared: Prepared, processes: Processes) -> Iterator[tuple[Path, str]]:
     """The run folder, which only the first process opens, and when the run began."""
-    options = prepared.options
+    job = prepared.job
     if not processes.is_main:
         told = processes.on_main(lambda: None)
         assert isinstance(told, list)
@@ -292,7 +349,7 @@ def _folder(prepared: Prepared, processes: Processes) -> Iterator[tuple[Path, st
     opened: list[RunFolder] = []
 
     def open_folder() -> Json:
-        opened.append(RunFolder("rpo train", prepared.marks, path=options.out, force=options.force))
+        opened.append(RunFolder("rpo train", job.marks, path=job.options.out, force=job.options.force))
         return [str(opened[0].path), opened[0].started_at]
 
     try:
