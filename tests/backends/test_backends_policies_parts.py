@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import shutil
 import weakref
@@ -315,10 +316,13 @@ def test_specs_come_through_the_door_with_the_records_parameters(models):
     kontext = make_policy(f"flux-kontext:{models('kontext')}?source_size=64")
     assert kontext.task is Task.EDIT
     assert kontext.identity["source_size"] == 64
-    for record, make in [
-        (plugins.flux, make_flux),
-        (plugins.sd35, make_sd35),
-        (plugins.flux_kontext, make_kontext),
-    ]:
-        defaults = {key: parameter.default for key, parameter in record.parameters.items()}
-        assert {**make.__kwdefaults__} == defaults
+
+
+@pytest.mark.parametrize(
+    "name", ["flux", "flux_kontext", "sd35", "qwen_image", "qwen_edit", "qwen_edit_plus", "bagel"]
+)
+def test_a_record_and_its_factory_agree_on_names_and_defaults(name):
+    record = getattr(plugins, name)
+    module, _, factory = record.factory.partition(":")
+    make = getattr(importlib.import_module(module), factory)
+    assert make.__kwdefaults__ == {key: parameter.default for key, parameter in record.parameters.items()}

@@ -137,15 +137,40 @@ qwen_edit_plus = PolicyPlugin(
 )
 
 bagel = PolicyPlugin(
-    summary="BAGEL, from a checkout of its own code: text to image",
+    summary="BAGEL, from a checkout of its own code: text to image, and edits",
     factory="arrkit.backends.policies.bagel:make_bagel",
     parameters={
-        **_SIZE,
         "path": Parameter("", "folder of BAGEL's code, where it cannot be imported as it is"),
-        "cfg": _cfg(1.0),
+        "task": Parameter("t2i", "what to train for", choices=("t2i", "edit")),
+        "size": Parameter(
+            0, "side of square images, of edits the longest side; 0 is BAGEL's 1024", low=0, high=1024
+        ),
+        "width": Parameter(0, "width of the images in pixels, instead of size", low=0, high=1024),
+        "height": Parameter(0, "height of the images in pixels, instead of size", low=0, high=1024),
+        "cfg": Parameter(
+            4.0,
+            "guidance by the prompt, up to three passes a step; 1 is without, in one pass",
+            low=1,
+            high=30,
+        ),
+        "cfg_image": Parameter(
+            0.0, "guidance by the sources; 0 is BAGEL's 1.5, and 2 for edits; 1 is without", low=0, high=30
+        ),
+        "cfg_begin": Parameter(
+            -1.0,
+            "noise level above which there is guidance; -1 is BAGEL's 0.4, and 0 for edits",
+            low=-1,
+            high=1,
+        ),
+        "renorm": Parameter(
+            "own",
+            "what guided velocities are rescaled by; BAGEL's own is global, and text_channel for edits",
+            choices=("own", "global", "channel", "text_channel"),
+        ),
+        "shift": Parameter(3.0, "shift of the noise levels", low=0.1, high=20),
     },
-    modules=("torch", "peft", "safetensors"),
+    modules=("torch", "peft", "accelerate", "safetensors"),
     extra=EXTRA,
     model="",
-    example="bagel:models/BAGEL-7B-MoT?path=../Bagel",
+    example="bagel:models/BAGEL-7B-MoT?path=../Bagel&cfg=1",
 )
