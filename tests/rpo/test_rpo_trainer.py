@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -14,14 +16,16 @@ from bright_judge import BrightJudge, referee_of
 from toy_policy import ToyPolicy
 
 from arrkit.judge.protocol import Side
+from arrkit.rpo import trainer as trainer_module
 from arrkit.rpo.feed import Feed
+from arrkit.rpo.foresight import foresee
 from arrkit.rpo.lora import adapter_hash, adapter_parameters, add_adapter, reference
 from arrkit.rpo.policy import Part
 from arrkit.rpo.processes import Processes
 from arrkit.rpo.recipe import Divergence, Recipe, Trust, Window
 from arrkit.rpo.ruling import FailureBudget
 from arrkit.rpo.sample import sample_latents
-from arrkit.rpo.trainer import Trainer
+from arrkit.rpo.trainer import Judged, Trainer
 
 pytestmark = pytest.mark.xdist_group("torch")
 
@@ -117,9 +121,33 @@ def test_four_batches_of_one_pair_train_as_one_of_four():
     assert torch.allclose(adapted(recipe, batch=8), adapted(recipe, batch=2), atol=2e-5)
 
 
-def test_gradients_before_the_rulings_train_as_those_after_them():
+@pytest.mark.parametrize("before", [4, 2])
+def test_gradients_before_the_rulings_train_as_those_after_them(monkeypatch, before):
     recipe = replace(RECIPE, pairs=4, divergence=Divergence.VELOCITY, beta=0.05)
-    assert torch.allclose(adapted(recipe), adapted(recipe, defer=True), atol=2e-5)
+    early = []
+
+    def slowly(learner: object, rollout: object, pair: int) -> object:
+        early.append(pair)
+        if pair == before - 1:
+            time.sleep(0.4)  # in the meantime all rulings come in
+        return foresee(learner, rollout, pair)
+
+    monkeypatch.setattr(trainer_module, "foresee", slowly)
+    slow = BrightJudge(seconds=0.2)
+    assert torch.allclose(adapted(recipe, 1), adapted(recipe, 1, defer=True, judge=slow), atol=2e-5)
+    assert early == list(range(before))
+
+
+def test_nothing_is_made_ready_for_a_judge_that_is_faster(monkeypatch):
+    monkeypatch.setattr(trainer_module, "foresee", None)
+    monkeypatch.setattr(Trainer, "_sample", lambda *a, _of=Trainer._sample: _waited(_of(*a)))
+    adapted(replace(RECIPE, pairs=4), 1, defer=True)
+
+
+def _waited(sampled: Iterator[Judged]) -> Iterator[Judged]:
+    for judged in sampled:
+        wait(judged.futures)
+        yield judged
 
 
 def test_a_run_is_a_function_of_its_seed():

@@ -2,7 +2,8 @@
 
 The order of work keeps training on policy and the judge off the critical path: every batch of pairs goes to
 the judge as soon as it is decoded, while the next one is sampled; then the batches whose rulings are in are
-back-propagated first. Nothing of the policy changes before all of them are.
+back-propagated first. Nothing of the policy changes before all of them are. With a judge slower than that,
+gradients of the others can be made ready meanwhile, one pair after another (:mod:`arrkit.rpo.foresight`).
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ from arrkit.serial import from_json, to_json
 
 @dataclass(slots=True)
 class Judged:
-    """A batch of pairs on its way through the judge: its rollout, and the rulings to come."""
+    """A batch of pairs on its way through the judge: its rollout, and the rulings to come.
+
+    ``foreseen`` are gradients of its first pairs that were made ready before the rulings.
+    """
 
     names: tuple[str, ...]
     prompts: tuple[str, ...]
@@ -63,10 +67,11 @@ class Advance:
 
 
 class Clock:
-    """Seconds spent in the phases of a rollout."""
+    """Seconds spent in the phases of a rollout, each up to the end of its work on ``device``."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
         self.seconds: dict[str, float] = {}
+        self._device = device
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -74,6 +79,9 @@ class Clock:
         began = time.monotonic()
         try:
             yield
+            if self._device.type == "cuda":
+                # Every phase ends with a look at its results anyway; only the rollout's last step does not.
+                torch.cuda.synchronize(self._device)
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
 
@@ -86,7 +94,7 @@ class Trainer:
         feed, referee: what is painted, and who judges it.
         batch: images that go through the transformer at once.
         budget: counts the pairs that got no ruling; whoever logs the rows checks it.
-        defer: back-propagate before rulings are in, see :mod:`arrkit.rpo.foresight`.
+        defer: back-propagate while rulings are not in, see :mod:`arrkit.rpo.foresight`.
 
     ``rollouts`` and ``updates`` count what was done; everything that is drawn follows from them and the seed.
     """
@@ -128,7 +136,7 @@ class Trainer:
             RunError: the judge stayed away, or sampling and training disagree; on all processes, where it
                 happened on one. The policy is then as it was after the last update.
         """
-        recipe, clock = self.recipe, Clock()
+        recipe, clock = self.recipe, Clock(self.processes.device)
         window = draw_window(recipe, self.seed, self.rollouts)
         began = time.monotonic()
         sums = Sums()
@@ -169,6 +177,12 @@ class Trainer:
     def _through_the_judge(self, waiting: list[Judged], clock: Clock) -> Iterator[Judged]:
         """Those whose rulings are in first, until all are."""
         while waiting:
+            while self.defer and not any(each.ready for each in waiting):
+                early = next((each for each in waiting if len(each.foreseen) < each.rollout.pairs), None)
+                if early is None:
+                    break
+                with clock.phase("train"):
+                    early.foreseen.append(foresee(self.learner, early.rollout, len(early.foreseen)))
             with clock.phase("judge"):
                 judged = _first_ready(waiting)
             judged.rulings = [future.result() for future in judged.futures]
@@ -216,21 +230,16 @@ class Trainer:
             pairs = zip(several, images[: rollout.pairs], images[rollout.pairs :], strict=True)
             candidates = [Candidates(each.name, each.prompt, a, b) for each, a, b in pairs]
             futures = [self.referee.submit(each) for each in candidates]
-            judged = Judged(names, tuple(each.prompt.id for each in several), rollout, futures)
-            if self.defer:
-                with clock.phase("train"):
-                    judged.foreseen = [foresee(self.learner, rollout, pair) for pair in range(rollout.pairs)]
-            yield judged
+            yield Judged(names, tuple(each.prompt.id for each in several), rollout, futures)
 
     def _learn(self, judged: Judged, sums: Sums) -> None:
         given = [advantages(ruling, self.recipe.win, self.recipe.lose) for ruling in judged.rulings]
-        if not judged.foreseen:
-            self.learner.learn(judged.rollout, given, sums)
-            return
-        for foreseen, each in zip(judged.foreseen, given, strict=True):
+        early = len(judged.foreseen)
+        for foreseen, each in zip(judged.foreseen, given[:early], strict=True):
             if each is not None:
                 foreseen.settle(each, sums)
         judged.foreseen = []
+        self.learner.learn(judged.rollout, [None] * early + given[early:], sums)
 
     def _finish(self, sums: Sums, names: Sequence[str]) -> Update:
         update = finish_update(
