@@ -134,7 +134,7 @@ def _run(
             bench.session,
             prepared.rubric.rubric.dimensions if prepared.rubric else (),
             zero_shot=ZERO_SHOT_CRITERIA if zero_shot else 0,
-            window=job.options.concurrency,
+            window=bench.window,
             totals=bench.totals,
             revive=bench.revive,
             notice=notice,

@@ -15,6 +15,7 @@ from arrkit.rpo.alarm import Alarm, alarms
 from arrkit.rpo.lora import reference
 from arrkit.rpo.policy import Condition, Policy
 from arrkit.rpo.processes import Processes
+from arrkit.rpo.reward import shown_source
 from arrkit.rpo.ruling import Ruling
 from arrkit.rpo.sample import sample_images
 from arrkit.rpo.sheet import SheetRow, before_after, save_png
@@ -44,7 +45,7 @@ class Pictures:
                 prompt.text,
                 base,
                 trained,
-                source=prompt.sources[0].load() if prompt.sources else None,
+                source=_source(prompt),
                 won={Label.A: True, Label.B: False}.get(ruling.preferred or Label.TIE),
                 judged=ruling.preferred is not None,
             )
@@ -134,3 +135,8 @@ class HeldOut:
             )
         )
         return tuple(made[each] for each in wanted)
+
+
+def _source(prompt: Prompt) -> Image | None:
+    picture = shown_source(prompt)
+    return None if picture is None else picture.load()

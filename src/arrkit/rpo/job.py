@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import torch
 
 from arrkit.canonical import Json
 from arrkit.data.prompts import Prompt
@@ -19,7 +22,8 @@ from arrkit.rpo.heldout import HeldOut, Pictures
 from arrkit.rpo.history import History
 from arrkit.rpo.kernel import nats, transitions
 from arrkit.rpo.log import Trackers
-from arrkit.rpo.lora import add_adapter
+from arrkit.rpo.lora import add_adapter, make_trainable
+from arrkit.rpo.memory import explained
 from arrkit.rpo.options import TrainOptions
 from arrkit.rpo.placing import dtype_for, settle_threads, settle_transformer
 from arrkit.rpo.policy import Condition, Part, Policy
@@ -143,6 +147,7 @@ class JobProcess:
         )
         if job.lora is not None:
             policy.restore(job.lora)
+            make_trainable(policy.transformer)
         settle_transformer(policy, compiled=options.compile, checkpointing=options.gradient_checkpointing)
         trainer = Trainer(
             policy,
@@ -167,7 +172,8 @@ class JobProcess:
         if found is not None:
             run.take_up(found)
             self.notice(f"Going on after update {found.step}.")
-        run.go()
+        with self._memory_explained():
+            run.go()
         with run.averaged():
             self.processes.on_main(lambda: str(policy.save(self.folder)))
         return Outcome(
@@ -175,6 +181,20 @@ class JobProcess:
             History.from_jsonl(self.folder / "metrics.jsonl"),
             tuple(self.alarms),
             self.held_out.pictures if self.held_out is not None else None,
+        )
+
+    def _memory_explained(self) -> AbstractContextManager[None]:
+        job, device = self.job, self.processes.device
+        condition = self._condition(job.prompts[0])
+        return explained(
+            device,
+            resting=torch.cuda.memory_allocated(device) if device.type == "cuda" else 0,
+            batch=job.batch,
+            width=condition.width,
+            height=condition.height,
+            training=True,
+            checkpointing=job.options.gradient_checkpointing,
+            half=dtype_for(job.options.precision, device) is not torch.float32,
         )
 
     def _plan(self) -> Plan:

@@ -33,8 +33,10 @@ def usual_steps(policy: Policy) -> int:
     """
     if own := getattr(policy, "usual_steps", None):
         return int(own)
-    call = getattr(getattr(policy, "pipeline_class", None), "__call__", None)
-    known = inspect.signature(call).parameters.get("num_inference_steps") if call is not None else None
+    pipeline = getattr(policy, "pipeline_class", None)
+    if pipeline is None:
+        return USUAL_STEPS
+    known = inspect.signature(pipeline.__call__).parameters.get("num_inference_steps")
     return int(known.default) if known is not None else USUAL_STEPS
 
 

@@ -13,7 +13,9 @@ from arrkit.errors import RunError
 from arrkit.progress import Progress, Watch
 from arrkit.rpo import checkpoint
 from arrkit.rpo.log import Metrics, Trackers
+from arrkit.rpo.optimiser import Strikes
 from arrkit.rpo.policy import Policy
+from arrkit.rpo.processes import LostError
 from arrkit.rpo.trainer import Judgment, Trainer
 from arrkit.serial import to_json
 
@@ -62,7 +64,7 @@ class Run:
         self.watch = watch
         self.counts = {"decided": 0, "ties": 0, "failed": 0}
         self._saved = 0
-        self._bad = 0
+        self._strikes = Strikes(plan.max_bad)
 
     def take_up(self, found: checkpoint.Checkpoint) -> None:
         """Go on from a checkpoint. Raises :class:`~arrkit.errors.InputError` where it does not fit."""
@@ -101,14 +103,14 @@ class Run:
             for name, prompt, ruling in done.judgments:
                 judgments.write(after, {"pair": name, "prompt": prompt, "ruling": to_json(ruling)})
         compared = self._compared(before, after)
-        for row in done.rows:
+        for row, update in zip(done.rows, done.updates, strict=True):
             step = int(row.pop("update"))
             whole = {**row, **(compared if step == after else {})}
             if metrics is not None:
                 metrics.write(step, whole)
             if self.trackers is not None:
                 self.trackers.write(step, whole)
-            self._watch_bad(row)
+            self._strikes.note(update, step)
         if _passed(self.plan.checkpoint_every, before, after):
             self.save()
         self._tell()
@@ -155,20 +157,14 @@ class Run:
     def _training(self) -> checkpoint.Training:
         return checkpoint.Training(self.trainer.parameters, self.trainer.optimiser, self.trainer.average)
 
-    def _watch_bad(self, row: Mapping[str, float]) -> None:
-        self._bad = self._bad + 1 if row["bad"] else 0
-        if self._bad >= self.plan.max_bad:
-            raise RunError(
-                f"{self._bad} updates in a row had losses or gradients that are not finite, and were skipped",
-                hint="Lower --learning-rate or --level, or keep the model in --precision fp32.",
-            )
-
     def _stopped(self, error: RunError) -> RunError:
         """The same error, once what was reached is saved; with both reasons where that fails too."""
-        if not self.trainer.updates:
+        if not self.trainer.updates or isinstance(error, LostError):
             return error
         try:
             self.save()
+        except LostError:
+            return error
         except RunError as second:
             return RunError([*error.problems, *second.problems])
         return error

@@ -19,18 +19,17 @@ import torch
 
 from arrkit.canonical import Json
 from arrkit.errors import RunError
-from arrkit.judge.calls.totals import CallTotals
 from arrkit.rpo.feed import Feed, batches
 from arrkit.rpo.foresight import Foreseen, can_foresee, foresee
 from arrkit.rpo.learner import Learner, Sums
 from arrkit.rpo.lora import Average, adapter_norm, adapter_parameters
 from arrkit.rpo.optimiser import Update, finish_update, make_optimiser
 from arrkit.rpo.policy import Policy
-from arrkit.rpo.processes import Processes
+from arrkit.rpo.processes import LostError, Processes
 from arrkit.rpo.recipe import Recipe
 from arrkit.rpo.reward import Referee
 from arrkit.rpo.rollout import Rollout, draw_window, roll_out
-from arrkit.rpo.ruling import Candidates, FailureBudget, Ruling, advantages, judging_metrics
+from arrkit.rpo.ruling import Candidates, FailureBudget, Ruling, advantages, judging_metrics, spending_metrics
 from arrkit.serial import from_json, to_json
 
 
@@ -64,6 +63,7 @@ class Advance:
 
     rows: list[dict[str, float]]
     judgments: list[Judgment]
+    updates: list[Update]
 
 
 class Clock:
@@ -155,6 +155,7 @@ class Trainer:
         images = 2 * recipe.pairs
         forwards = sum(judged.rollout.forwards for judged in done)
         rows: list[dict[str, float]] = []
+        updates: list[Update] = []
         for number in range(recipe.updates):
             with clock.phase("train"):
                 if number:
@@ -170,9 +171,10 @@ class Trainer:
                 row |= {"images": images, "images_per_second": images / seconds, "seconds": seconds}
             clock.seconds.clear()
             rows.append(row)
+            updates.append(update)
         self.rollouts += 1
         self.budget.add(ruling for _, _, ruling in judgments)
-        return Advance(rows, judgments)
+        return Advance(rows, judgments, updates)
 
     def _through_the_judge(self, waiting: list[Judged], clock: Clock) -> Iterator[Judged]:
         """Those whose rulings are in first, until all are."""
@@ -193,7 +195,7 @@ class Trainer:
         (stopped,) = self.processes.total([trouble is not None])
         if stopped:
             self.optimiser.zero_grad(set_to_none=True)  # half an update is none
-            raise trouble or RunError("another process cannot go on, and said why")
+            raise trouble or LostError("another process cannot go on, and said why")
 
     def _judgments(self, done: Sequence[Judged]) -> list[Judgment]:
         """The rulings of all processes, in the order of the pairs."""
@@ -261,7 +263,7 @@ class Trainer:
         facts: dict[str, float] = dict(judging_metrics(rulings))
         totals = self.referee.totals
         if totals is not None:
-            facts |= _paid(totals)
+            facts |= spending_metrics(totals)
         return facts
 
     def _row(self, update: Update, sums: Sums, clock: Clock) -> dict[str, float]:
@@ -295,16 +297,3 @@ def _first_ready(waiting: list[Judged]) -> Judged:
                 return waiting.pop(index)
         open_futures = [future for judged in waiting for future in judged.futures if not future.done()]
         wait(open_futures, return_when=FIRST_COMPLETED)
-
-
-def _paid(totals: CallTotals) -> dict[str, float]:
-    """What the judge's calls came to since this process began; money only where it is known."""
-    facts: dict[str, float] = {
-        "judge/requests": totals.requests,
-        "judge/cached": totals.cached,
-        "judge/input_tokens": totals.fresh.tokens + totals.cached_input.tokens,
-        "judge/output_tokens": totals.output.tokens,
-    }
-    if totals.cost is not None:
-        facts["judge/cost"] = totals.cost
-    return facts
