@@ -112,11 +112,13 @@ class Learner:
             RunError: it is not. Sampling and training disagree on what the policy is.
         """
         worst = 0.0
-        batch = self.policy.collate([*rollout.conditions, *rollout.conditions])
         for trained in rollout.trained:
+            times = len(trained.eps) // len(trained.x)
+            batch = self.policy.collate([*rollout.conditions] * (2 // times))
             with torch.enable_grad():
                 v = self.policy.velocity(trained.x, trained.timestep, batch).detach()
-            ratios = log_ratio(v, trained.v_old, trained.eps, trained.step)
+            v, v_old = torch.cat([v] * times), torch.cat([trained.v_old] * times)
+            ratios = log_ratio(v, v_old, trained.eps, trained.step)
             worst = max(worst, float(ratios.abs().max()))
         limit = SAME_KERNEL if self.device.type == "cpu" else OTHER_KERNEL
         if not worst <= limit:  # NaN is refused too
@@ -147,7 +149,8 @@ class Learner:
         """The velocities of some samples of a rollout at one of its steps, with their gradient."""
         index = torch.tensor(samples, device=self.device)
         batch = self.policy.collate([rollout.conditions[sample % rollout.pairs] for sample in samples])
-        x, eps, v_old = (each[index] for each in (trained.x, trained.eps, trained.v_old))
+        x, v_old = (each[index % len(each)] for each in (trained.x, trained.v_old))
+        eps = trained.eps[index]
         v_ref = None
         if needs_reference(self.recipe):
             with torch.no_grad(), reference(self.policy.transformer):

@@ -27,7 +27,11 @@ SHIFT = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A stochastic step of a batch: everything that its loss needs. Tensors are (batch, ...), float32."""
+    """A stochastic step of a batch: everything that its loss needs. Tensors are float32.
+
+    ``eps`` is (2 pairs, ...). ``x`` and ``v_old`` are the same, or (pairs, ...) where both candidates of a
+    pair are still one image: sample ``i`` is row ``i % len(x)``.
+    """
 
     step: Transition
     timestep: Tensor
@@ -125,23 +129,20 @@ def roll_out(
     grid = grid_for(policy, recipe, conditions[0])
     steps = transitions(grid, window, recipe.noise, recipe.level)
     pairs = len(conditions)
-    # With one start for both, the candidates are one image until noise first comes in.
-    prefix = window[0] if recipe.shared_start and window else 0
+    # With one start for both, the candidates are one image until noise comes in: the velocity of the first
+    # stochastic step is still the same for both.
+    alone = recipe.shared_start and bool(window)
     both = [*conditions, *conditions]
     x = first_latents(policy, conditions, ids, recipe, seed).to(device)
+    x = x[:pairs] if alone else x
+    batch = policy.collate(conditions if alone else both)
     draws = {
         index: [_generator(seed_of(seed, "step", name, side, index)) for side in "ab" for name in ids]
         for index in window
     }
-    if prefix:
-        x = x[:pairs]
-    batch = policy.collate(conditions if prefix else both)
     trained = []
     forwards = 0
     for step in steps:
-        if prefix and step.index == prefix:
-            x = torch.cat([x, x])
-            batch = policy.collate(both)
         timestep = grid.timesteps[step.index].to(device)
         v = policy.velocity(x, timestep, batch)
         forwards += len(x)
@@ -149,6 +150,9 @@ def roll_out(
         if step.stochastic:
             eps = torch.stack([torch.randn(x.shape[1:], generator=g) for g in draws[step.index]]).to(device)
             trained.append(Trained(step, timestep, x, eps, v))
+            if alone:
+                alone = False
+                x, v, batch = torch.cat([x, x]), torch.cat([v, v]), policy.collate(both)
         x = take(x, v, step, eps)
     return Rollout(tuple(conditions), x, tuple(trained), forwards)
 
