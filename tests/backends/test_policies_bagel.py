@@ -138,10 +138,9 @@ def test_gradients_reach_the_adapter_and_are_true(weights: Path, edit: bool, tar
     parameters = adapter_parameters(made.transformer)
     for parameter in parameters.values():
         parameter.data = parameter.data.double()
-    sample = made.collate(conditions)[0]
 
     def loss() -> Any:
-        return made._flow(noise, time, sample).square().mean()
+        return made._flow(noise, time, made.collate(conditions)[0]).square().mean()
 
     loss().backward()
     for name, parameter in parameters.items():

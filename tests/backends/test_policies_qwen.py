@@ -254,8 +254,13 @@ def test_the_negative_prompts_view_of_the_sources_is_kept_once(models: Any, name
 
 def test_an_encoder_that_looks_ahead_shares_nothing(models: Any) -> None:
     policy = models("edit").policy(Part.ENCODERS, size=SIDE)
-    prompt_states, others = torch.randn(20, 32), torch.randn(18, 32)
-    assert policy._shared("make it blue", prompt_states, others) == 0
+    words = policy.encoding.tokenizer
+    tails = [len(words(policy.tail.format(text)).input_ids) for text in (SHORT, " ")]
+    states = torch.randn(5, 32)
+    positive, negative = (torch.cat([states, torch.randn(tail, 32)]) for tail in tails)
+    assert policy._shared(SHORT, positive, negative) == 5
+    negative[:5] = torch.randn(5, 32)
+    assert policy._shared(SHORT, positive, negative) == 0
 
 
 def test_bytes_of_an_edit_are_a_fifteenth_of_the_padded_ones(models: Any) -> None:

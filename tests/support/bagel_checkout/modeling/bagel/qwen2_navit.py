@@ -38,7 +38,7 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, q, k, v, causal):
-        out = _attend(q, k, v, causal)
+        out = _attend(q, k, v, causal).contiguous()
         ctx.causal = causal
         ctx.save_for_backward(q, k, v, out)
         return out
