@@ -131,6 +131,8 @@ class JobProcess:
         job, options = self.job, self.job.options
         policy, recipe, device = job.policy, job.recipe, self.processes.device
         settle_threads(policy, device)
+        for note in getattr(policy, "notes", ()):
+            self.notice(note)
         dtype = dtype_for(options.precision, device)
         self._encode()
         marks = dict(job.marks) | {"grid": self._check_grid(), "processes": self.processes.world}
