@@ -84,12 +84,12 @@ def test_an_outage_takes_coverage_and_no_accuracy(measured):
 
 @pytest.mark.parametrize("task", ["edit", "t2i"])
 def test_a_rubric_learned_from_pairs_lifts_accuracy_by_more_than_its_interval(arrkit, measured, task):
-    built = arrkit("rubric", "build", "--task", task, "--json")
+    built = arrkit("rubric", "build", "--task", task, "--limit", "140", "--json")
     assert built.exit_code == 0, built.output
     report = json.loads(built.stdout)
     assert report["held_out"]["rows"][1]["change"]["difference"]["low"] > 0
     assert report["rubric"]["metrics"]["difference"]["low"] > 0
 
-    bare, under = measured("bias", "--rubric", f"rubric-{task}.json")
+    bare, under = measured("bias", "--rubric", f"rubric-{task}.json", "--limit", "100")
     assert under["change"]["difference"]["low"] > 0
     assert under["stats"]["accuracy"]["low"] > bare["stats"]["accuracy"]["high"]
