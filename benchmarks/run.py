@@ -22,6 +22,9 @@ BENCHMARKS = (
     "call_overhead",
     "eval_memory",
     "judge_throughput",
+    "rpo_forwards",
+    "rpo_overlap",
+    "rpo_bytes",
 )
 
 
