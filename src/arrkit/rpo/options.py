@@ -25,11 +25,16 @@ class Precision(StrEnum):
     FP32 = "fp32"
 
 
+PolicySpec = Annotated[
+    str, Opt("policy plug-in, such as shapes or flux:black-forest-labs/FLUX.1-dev", metavar="SPEC")
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyOptions:
-    """Which model, on what."""
+    """Which model, on what. Each command says ``policy`` again, so that its help begins with it."""
 
-    policy: Annotated[str, Opt("policy plug-in, such as shapes or flux:black-forest-labs/FLUX.1-dev")]
+    policy: PolicySpec
     precision: Annotated[
         Precision | None, Opt("data type of the frozen model [bf16 on a GPU, fp32 on a CPU]", rare=True)
     ] = None
@@ -43,6 +48,7 @@ class PolicyOptions:
 class TrainOptions(PolicyOptions):
     """Options of ``arrkit rpo train``. Those whose default is None are the preset's."""
 
+    policy: PolicySpec
     prompts: Annotated[
         Path | None, Opt("file of prompts: text, one a line, or JSONL for edits", metavar="FILE")
     ] = None
@@ -164,6 +170,7 @@ class TrainOptions(PolicyOptions):
 class PreprocessOptions(PolicyOptions):
     """Options of ``arrkit rpo preprocess``."""
 
+    policy: PolicySpec
     prompts: Annotated[Path, Opt("file of prompts: text, one a line, or JSONL for edits", metavar="FILE")]
     out: Annotated[Path, Opt("folder to write", metavar="DIR", identity=False)]
     batch: Annotated[int, Opt("prompts encoded at once", metavar="N", low=1, rare=True, identity=False)] = 8
@@ -177,6 +184,7 @@ class PreprocessOptions(PolicyOptions):
 class SampleOptions(PolicyOptions):
     """Options of ``arrkit rpo sample``."""
 
+    policy: PolicySpec
     prompts: Annotated[Path | None, Opt("file of prompts [the policy's own]", metavar="FILE")] = None
     prompt: Annotated[tuple[str, ...], Opt("a prompt; repeatable", metavar="TEXT")] = ()
     lora: Annotated[Path | None, Opt("adapter: a file, or the folder of a run", metavar="PATH")] = None
