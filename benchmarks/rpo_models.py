@@ -140,8 +140,8 @@ class RandomWeights:
         torch.set_default_dtype(policy.dtype)
         try:
             # On the device from the start, in its type: float32 of 20 billion weights would not fit.
-            with policy.device, torch.random.fork_rng():
-                torch.manual_seed(0)
+            torch.manual_seed(0)
+            with policy.device:
                 module = kind.from_config(policy.origin.read(f"{name}/config.json"))
         finally:
             torch.set_default_dtype(before)
