@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
 DEMO   ?= demo
-# The server of test-vllm lives in an environment of its own: it needs torch, and other versions than ours.
+# The server of test-vllm lives in an environment of its own: it needs other versions than ours, of torch too.
 VLLM_VENV ?= .venv-vllm
 # PIP_EXTRA_INDEX_URL may name PyTorch's index of CPU builds: without it a far larger CUDA build may come.
 # Two processes: what the smallest machine we care for has. JOBS=auto takes one for each core.
@@ -15,11 +15,11 @@ JOBS   ?= 2
 .PHONY: help setup demo test test-vllm check format docs rubrics bench clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## create .venv and install arrkit with its developers' tools into it
 
-demo: $(STAMP)  ## build rubrics from the embedded pairs and measure a judge with and without them
+demo: $(STAMP)  ## build rubrics, measure a judge, train a model against it: all on the embedded world
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh "$(DEMO)"
 
 test: $(STAMP)  ## run the tests
@@ -59,7 +59,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing arrkit and its tools into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		--build-constraint constraints.txt -e . --group dev
+		--build-constraint constraints.txt -e ".[rpo]" --group dev
 	@touch $@
 
 # Without compiled modules each start of the server would compile them all anew: a minute instead of a third.
