@@ -1,9 +1,10 @@
 """One rollout and its updates: sample pairs, have them judged meanwhile, back-propagate, step.
 
 The order of work keeps training on policy and the judge off the critical path: every batch of pairs goes to
-the judge as soon as it is decoded, while the next one is sampled; then the batches whose rulings are in are
-back-propagated first. Nothing of the policy changes before all of them are. With a judge slower than that,
-gradients of the others can be made ready meanwhile, one pair after another (:mod:`arrkit.rpo.foresight`).
+the judge as soon as it is decoded, while the next one is sampled; then, on a GPU, the batches whose rulings
+are in are back-propagated first. Nothing of the policy changes before all of them are. With a judge slower
+than that, gradients of the others can be made ready meanwhile, one pair after another
+(:mod:`arrkit.rpo.foresight`).
 """
 
 from __future__ import annotations
@@ -177,7 +178,7 @@ class Trainer:
         return Advance(rows, judgments, updates)
 
     def _through_the_judge(self, waiting: list[Judged], clock: Clock) -> Iterator[Judged]:
-        """Those whose rulings are in first, until all are."""
+        """Batches with their rulings, until all are through."""
         while waiting:
             while self.defer and not any(each.ready for each in waiting):
                 early = next((each for each in waiting if len(each.foreseen) < each.rollout.pairs), None)
@@ -186,7 +187,9 @@ class Trainer:
                 with clock.phase("train"):
                     early.foreseen.append(foresee(self.learner, early.rollout, len(early.foreseen)))
             with clock.phase("judge"):
-                judged = _first_ready(waiting)
+                # A sum of gradients is rounded by its order. A run on a CPU is repeatable to the last bit,
+                # for which batches keep theirs; on a GPU sums differ from run to run anyway.
+                judged = _next_ready(waiting, in_order=self.processes.device.type == "cpu")
             judged.rulings = [future.result() for future in judged.futures]
             yield judged
 
@@ -289,11 +292,16 @@ class Trainer:
         return row
 
 
-def _first_ready(waiting: list[Judged]) -> Judged:
-    """Take the first batch whose rulings are in out of ``waiting``; wait where there is none."""
-    while True:
+def _next_ready(waiting: list[Judged], *, in_order: bool) -> Judged:
+    """Take a batch whose rulings are in out of ``waiting``: the first one in, or the first in their order.
+
+    Waits where there is none.
+    """
+    while not in_order:
         for index, judged in enumerate(waiting):
             if judged.ready:
                 return waiting.pop(index)
         open_futures = [future for judged in waiting for future in judged.futures if not future.done()]
         wait(open_futures, return_when=FIRST_COMPLETED)
+    wait(waiting[0].futures)
+    return waiting.pop(0)
