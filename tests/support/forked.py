@@ -1,4 +1,4 @@
-"""Commands in processes of their own, which can be killed, without the five seconds that torch takes to import.
+"""Commands in processes of their own, which can be killed, without the seconds that torch takes to import.
 
 A nursery is a process that has imported all that the ``rpo`` commands need and has done nothing with it; it
 forks one process for each command. The tests' own process cannot: libraries have started threads in it, which
@@ -44,7 +44,7 @@ class Nursery:
         What it says goes to the file ``said``; ``before`` is Python, executed there first.
         """
         environment = {**os.environ, **variables}
-        order = {"arguments": list(arguments), "said": str(said), "before": before, "folder": os.getcwd()}
+        order = {"arguments": list(arguments), "said": str(said), "before": before, "folder": str(Path.cwd())}
         return Forked(self, int(self.ask({**order, "environment": environment, "path": sys.path})), said)
 
     def ask(self, order: dict[str, Any]) -> Any:
@@ -142,7 +142,7 @@ def _run(
         os.environ.update(environment)
         sys.path[:] = path
         importlib.invalidate_caches()
-        exec(before, {})  # noqa: S102 - a test's own lines
+        exec(before, {})
         from arrkit.cli.app import app
 
         try:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from arrkit.cli.bind import bind
+from arrkit.errors import RunError
 from arrkit.options import declared
+from arrkit.rpo.launching import PROMISE
 from arrkit.rpo.options import PreprocessOptions, SampleOptions, TrainOptions
 
 if TYPE_CHECKING:
@@ -35,7 +39,13 @@ def train(options: TrainOptions, as_json: bool) -> int:
     if _fresh(options.launch):
         return _launch("train", options, as_json)
     with watching() as watch:
-        report = train_policy(options, watch=watch, notice=lambda text: typer.echo(text, err=True))
+        try:
+            report = train_policy(options, watch=watch, notice=lambda text: typer.echo(text, err=True))
+        except (KeyboardInterrupt, RunError) as stop:
+            ours = PROMISE in os.environ or "WORLD_SIZE" not in os.environ  # else a launcher's command
+            if ours and getattr(stop, "__notes__", []):  # there is something to go on from
+                stop.add_note(f"  {_again(options)}")
+            raise
     if report is not None:  # else another process has the last word
         _trained(report, options.policy, as_json)
     return 0
@@ -88,6 +98,13 @@ def sample(options: SampleOptions, as_json: bool) -> None:
     draw.console().print(f"{images} by {by}, {sampled.steps} steps: {sampled.out}", markup=False)
 
 
+def _again(options: TrainOptions) -> str:
+    """The command that goes on with a run."""
+    count = os.environ.get(PROMISE, "")
+    launch = [f"--launch={count}"] if count else []
+    return shlex.join(["arrkit", "rpo", "train", *_arguments(replace(options, resume=True)), *launch])
+
+
 def _trained(report: TrainReport, spec: str, as_json: bool) -> None:
     from arrkit.cli import draw
 
@@ -99,7 +116,8 @@ def _trained(report: TrainReport, spec: str, as_json: bool) -> None:
         out.print(line, markup=False)
     out.print(f"report   {report.folder / 'report.html'}", markup=False)
     out.print(f"adapter  {report.adapter}", markup=False)
-    out.print(f"paint    arrkit rpo sample --policy {spec} --lora {report.folder}", markup=False)
+    paint = shlex.join(["arrkit", "rpo", "sample", "--policy", spec, "--lora", str(report.folder)])
+    out.print(f"paint    {paint}", markup=False, soft_wrap=True)
 
 
 def _report(done: Preprocessed, size: StoreSize, as_json: bool) -> None:

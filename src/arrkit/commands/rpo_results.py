@@ -73,8 +73,8 @@ def _card(prepared: Prepared, report: TrainReport, shown: list[CardPicture], she
     return CardFacts(
         policy=policy.name,
         task=policy.task,
-        # Policies on a diffusers pipeline name its kind; others have no pipeline to load an adapter into.
-        base_model=Spec.parse(policy.name).model if "kind" in policy.identity else "",
+        # Policies on a diffusers pipeline name its class; others have no pipeline to load an adapter into.
+        base_model=Spec.parse(policy.name).model if hasattr(policy, "pipeline_class") else "",
         judge=report.judge,
         rubric=rubric.shown if rubric else "",
         digest=rubric.digest if rubric else "",

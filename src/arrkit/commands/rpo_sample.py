@@ -43,11 +43,16 @@ def sample_policy(options: SampleOptions, *, watch: Watch = unwatched) -> Sample
 
     Raises:
         InputError: policy, prompts, adapter or folder cannot be used; found before any weights are loaded,
-            but for prompts that the encoders refuse and an adapter of another model.
+            but for prompts that the encoders refuse.
     """
     policy = choose_policy(options.policy)
     refuse_existing(options.out / "samples.jsonl", force=options.force)
     lora = find_adapter(options.lora) if options.lora is not None else None
+    if lora is not None:
+        from arrkit.rpo.lora import check_adapter
+
+        if problems := check_adapter(policy.skeleton(), lora):
+            raise InputError(problems, closing="Nothing was loaded.")
     prompts = _prompts(options, policy)[: options.limit]
     _make(options.out)
 

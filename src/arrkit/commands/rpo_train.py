@@ -21,7 +21,7 @@ from arrkit.commands.rpo_policies import choose_policy
 from arrkit.commands.rpo_sample import ADAPTER, find_adapter
 from arrkit.data.pairs import Task
 from arrkit.data.prompts import Prompt, read_prompts
-from arrkit.errors import InputError, Problem
+from arrkit.errors import InputError, Problem, RunError
 from arrkit.judge.protocol import Judge
 from arrkit.progress import Watch, unwatched
 from arrkit.rpo.options import RubricMode, TrainOptions
@@ -70,7 +70,7 @@ class TrainReport:
         if found is not None and found.win_rate is not None:
             rate = found.win_rate
             said.append(
-                f"{self.judge} prefers it to the base in {100 * rate.value:.1f} "
+                f"The judge {self.judge} prefers it to the base in {100 * rate.value:.1f} "
                 f"[{100 * rate.low:.0f}, {100 * rate.high:.0f}] % of {rate.n} held-out prompts "
                 f"({found.wins} wins, {found.ties} ties, {found.losses} losses)"
             )
@@ -107,8 +107,23 @@ def train_policy(
         quiet: Notice = notice if processes.is_main else lambda _: None
         if processes.world > 1:
             quiet(processes.describe())
-        with _folder(prepared, processes) as (folder, started_at):
+        with _folder(prepared, processes) as (folder, started_at), _telling_how_to_go_on(folder):
             return _run(prepared, folder, processes, started_at, watch=watch, notice=quiet)
+
+
+@contextmanager
+def _telling_how_to_go_on(folder: Path) -> Iterator[None]:
+    """What stops a run that has got somewhere carries a note on where that is kept."""
+    try:
+        yield
+    except (KeyboardInterrupt, RunError) as stop:
+        from arrkit.rpo.checkpoint import latest
+
+        newest, _ = latest(folder)
+        if newest is not None and getattr(stop, "resumable", True):
+            updates = "1 update is" if newest.step == 1 else f"{newest.step} updates are"
+            stop.add_note(f"{updates} saved in {newest.path}: --resume goes on from there.")
+        raise
 
 
 def _run(
@@ -175,12 +190,13 @@ def _prepare(options: TrainOptions, policy: Policy | None, judge: Judge | None) 
     policy = policy or choose_policy(options.policy)
     from arrkit.rpo.job import Job
     from arrkit.rpo.log import check_trackers
-    from arrkit.rpo.lora import check_targets
+    from arrkit.rpo.lora import check_adapter, check_targets
 
     found = _Problems()
     recipe = found.of(lambda: _recipe(options, policy)) or Recipe()
     targets = tuple(options.targets or policy.targets)
-    found += found.of(lambda: check_targets(policy.skeleton(), targets)) or []
+    skeleton = found.of(policy.skeleton)
+    found += check_targets(skeleton, targets) if skeleton is not None else []
     found += check_trackers(options.log_with)
     embedded = bool(policy.prompts("train"))
     rubric = found.of(lambda: _rubric(options, policy.task, embedded))
@@ -188,6 +204,7 @@ def _prepare(options: TrainOptions, policy: Policy | None, judge: Judge | None) 
     chosen = found.of(lambda: _judge(options, judge, embedded))
     start = options.lora
     lora = found.of(lambda: find_adapter(start)) if start is not None else None
+    found += check_adapter(skeleton, lora) if skeleton is not None and lora is not None else []
     store = found.of(lambda: _store(options, policy)) if options.data else None
     given = found.of(lambda: _prompts(options, policy, store))
     found.check()
@@ -340,6 +357,8 @@ def _hold_back(prompts: Sequence[Prompt], most: int) -> tuple[tuple[Prompt, ...]
 @contextmanager
 def _folder(prepared: Prepared, processes: Processes) -> Iterator[tuple[Path, str]]:
     """The run folder, which only the first process opens, and when the run began."""
+    from arrkit.rpo.job import refuse_changes
+
     job = prepared.job
     if not processes.is_main:
         told = processes.on_main(lambda: None)
@@ -349,6 +368,8 @@ def _folder(prepared: Prepared, processes: Processes) -> Iterator[tuple[Path, st
     opened: list[RunFolder] = []
 
     def open_folder() -> Json:
+        if job.options.resume and job.options.out is not None:
+            refuse_changes(job, job.options.out)
         opened.append(RunFolder("rpo train", job.marks, path=job.options.out, force=job.options.force))
         return [str(opened[0].path), opened[0].started_at]
 

@@ -178,7 +178,7 @@ def _training(facts: CardFacts) -> str:
         ("seed", str(facts.seed)),
         ("arrkit", __version__),
     ]
-    names = {"step_weight": "step weight", "learning_rate": "learning rate", "weight_decay": "weight decay"}
+    names = {"pairs": "pairs a rollout", "updates": "updates a rollout"}
     recipe = {name: value for name, value in asdict(facts.recipe).items() if name != "max_steps"}
     rows += [
         (names.get(name, name.replace("_", " ")), f"{value:g}" if isinstance(value, float) else str(value))

@@ -187,6 +187,11 @@ def prune(folder: Path, keep: int) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
+def forget(folder: Path) -> None:
+    """Remove all checkpoints: a run that begins anew must not go on from one of an earlier run."""
+    prune(folder, 0)
+
+
 def read(path: Path) -> Checkpoint:
     """The checkpoint at ``path``, after its files were found whole.
 
@@ -227,7 +232,7 @@ def differences(checkpoint: Checkpoint, marks: Mapping[str, Json]) -> list[Probl
 
     Reads nothing more, so that it can be asked before weights are loaded.
     """
-    before, now = dict(checkpoint.marks), _plain(marks)
+    before, now = _flat(checkpoint.marks), _flat(_plain(marks))
     return [
         Problem(
             f"the {name} is {_short(now.get(name))} now, and was {_short(before.get(name))}",
@@ -237,6 +242,17 @@ def differences(checkpoint: Checkpoint, marks: Mapping[str, Json]) -> list[Probl
         for name in sorted({*before, *now})
         if before.get(name) != now.get(name)
     ]
+
+
+def _flat(marks: Mapping[str, Json]) -> dict[str, Json]:
+    """Marks with those of a recipe by themselves: of thirty numbers only the one that differs is told."""
+    flat: dict[str, Json] = {}
+    for name, value in marks.items():
+        if isinstance(value, dict):
+            flat.update({f"{name}'s {inner}": each for inner, each in value.items()})
+        else:
+            flat[name] = value
+    return flat
 
 
 def _plain(marks: Mapping[str, Json]) -> dict[str, Json]:

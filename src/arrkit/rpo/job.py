@@ -15,7 +15,7 @@ from arrkit.data.prompts import Prompt
 from arrkit.errors import InputError
 from arrkit.progress import Watch
 from arrkit.rpo.alarm import Alarm
-from arrkit.rpo.checkpoint import Checkpoint, differences, latest, read
+from arrkit.rpo.checkpoint import Checkpoint, differences, forget, latest, read
 from arrkit.rpo.encode import encode_all
 from arrkit.rpo.feed import Feed
 from arrkit.rpo.heldout import HeldOut, Pictures
@@ -108,6 +108,13 @@ def find_checkpoint(job: Job, folder: Path, processes: Processes, notice: Notice
     return None if told is None else read(Path(str(told)))
 
 
+def refuse_changes(job: Job, folder: Path) -> None:
+    """Raise :class:`~arrkit.errors.InputError` where the run in ``folder`` was begun with other options."""
+    newest, _ = latest(folder)
+    if newest is not None and (problems := differences(newest, {**newest.marks, **job.marks})):
+        raise InputError(problems, closing="Nothing was loaded.")
+
+
 class JobProcess:
     """One process of a run, with what it needs from the first condition to the last picture."""
 
@@ -170,12 +177,19 @@ class JobProcess:
             compare=self._comparing(found),
             trackers=self._trackers(marks),
             watch=self.watch,
+            notice=self.notice,
         )
         if found is not None:
             run.take_up(found)
             self.notice(f"Going on after update {found.step}.")
+        else:
+            self.processes.on_main(lambda: forget(self.folder))
         with self._memory_explained():
             run.go()
+            if self.held_out is not None and not self.held_out.pictures.base and run.trainer.updates:
+                # Nothing was left to be done but what the results show.
+                with run.averaged():
+                    self.held_out(run.trainer.updates)
         with run.averaged():
             self.processes.on_main(lambda: str(policy.save(self.folder)))
         return Outcome(

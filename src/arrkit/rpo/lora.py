@@ -11,12 +11,14 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from arrkit.errors import Problem
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 ADAPTER = "default"
 """The adapter's name inside the model, which diffusers expects when it saves."""
+
+_PREFIXES = ("transformer.", "base_model.model.")
+"""What diffusers and peft put before the names of modules in the files of adapters."""
 
 _ADAPTABLE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -64,6 +69,41 @@ def check_targets(skeleton: nn.Module, targets: Sequence[str]) -> list[Problem]:
                 Problem(f'"{target}" is a {kind}, and adapters go into linear layers', "--targets", hint)
             )
     return problems
+
+
+def check_adapter(skeleton: nn.Module, file: Path) -> list[Problem]:
+    """What keeps the adapter of ``file`` out of a model; empty where it fits, or where only loading can tell.
+
+    ``skeleton`` may be on the meta device, and of the file the header alone is read.
+    """
+    try:
+        with safe_open(file, framework="pt") as opened:
+            shapes = {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        return [Problem(f"{file} is no adapter that can be read: {error}", "--lora")]
+    modules = dict(skeleton.named_modules())
+    wrong = []
+    for name, shape in sorted(shapes.items()):
+        path, found, factor = name.partition(".lora_")
+        module = next((modules[each] for each in _bare(path) if each in modules), None)
+        weight = getattr(module, "weight", None)
+        side = {"A": 1, "B": 0}.get(factor[:1])
+        if not found or side is None:
+            continue
+        if not isinstance(weight, Tensor):
+            wrong.append(f"the model has no {path}")
+        elif shape[side] != weight.shape[side]:
+            verb = "takes" if side else "gives"
+            wrong.append(f"{path} {verb} {weight.shape[side]} values and not {shape[side]}")
+    if not wrong:
+        return []
+    more = f" ({len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    hint = "Name an adapter that was trained on this model."
+    return [Problem(f"{file} does not fit the model: {wrong[0]}{more}", "--lora", hint)]
+
+
+def _bare(path: str) -> list[str]:
+    return [path, *(path.removeprefix(prefix) for prefix in _PREFIXES if path.startswith(prefix))]
 
 
 def _adaptable(name: str, module: nn.Module) -> bool:

@@ -41,7 +41,7 @@ class Run:
         folder: the run folder; the first process writes into it.
         marks: what must agree with the run that a checkpoint is taken up by.
         compare: see :data:`Compare`; called on all processes.
-        watch: is told of the progress.
+        watch, notice: are told of the progress, and of each update that was skipped for bad numbers.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Run:
         compare: Compare | None,
         trackers: Trackers | None,
         watch: Watch,
+        notice: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.trainer = trainer
         self.folder = folder
@@ -62,6 +63,7 @@ class Run:
         self.compare = compare
         self.trackers = trackers
         self.watch = watch
+        self.notice = notice
         self.counts = {"decided": 0, "ties": 0, "failed": 0}
         self._saved = 0
         self._strikes = Strikes(plan.max_bad)
@@ -93,6 +95,8 @@ class Run:
                 metrics.close()
             if judgments is not None:
                 judgments.close()
+            if self.trackers is not None:
+                self.trackers.close()
 
     def _once(self, metrics: Metrics | None, judgments: Metrics | None) -> None:
         before = self.trainer.updates
@@ -105,11 +109,15 @@ class Run:
         compared = self._compared(before, after)
         for row, update in zip(done.rows, done.updates, strict=True):
             step = int(row.pop("update"))
-            whole = {**row, **(compared if step == after else {})}
+            whole: dict[str, Json] = {**row, **(compared if step == after else {})}
+            if update.skipped:
+                whole["why"] = update.skipped
             if metrics is not None:
                 metrics.write(step, whole)
             if self.trackers is not None:
                 self.trackers.write(step, whole)
+            if update.bad:
+                self.notice(f"Update {step} was skipped: {update.skipped}")
             self._strikes.note(update, step)
         if _passed(self.plan.checkpoint_every, before, after):
             self.save()
