@@ -12,7 +12,7 @@ VLLM_VENV ?= .venv-vllm
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-vllm check format docs rubrics bench clean
+.PHONY: help setup demo test test-vllm check format docs rubrics shapes-weights bench bench-rpo clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,12 @@ docs: $(STAMP)  ## write the help pages in docs/ anew
 
 rubrics: $(STAMP)  ## build the two rubrics of the shapes world that ship with arrkit anew
 	sh scripts/rubrics.sh $(BIN)/python
+
+shapes-weights: $(STAMP)  ## train the weights of the embedded model that ship with arrkit anew: 15 minutes
+	$(BIN)/python scripts/shapes_weights.py --goal 1
+
+bench-rpo: $(STAMP)  ## train the embedded model with five seeds, and print how far each raised its benchmark
+	$(BIN)/python benchmarks/rpo_shapes.py --paper --hack
 
 bench: $(STAMP)  ## print the speed and memory ratios that arrkit promises
 	$(BIN)/python benchmarks/run.py

@@ -6,6 +6,7 @@ loaded. After that only what nobody could know beforehand goes wrong.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,11 @@ HELD_BACK = 0.1
 """The share of the prompts that is kept back to compare on, where no other prompts are named."""
 
 ZERO_SHOT_CRITERIA = 5
+
+COMMAND = "rpo train"
+
+EMBEDDED_RUBRICS = {Task.T2I: "shapes-painting", Task.EDIT: "shapes-edit"}
+"""The rubrics that the embedded policy is trained on; ``make rubrics`` builds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +288,7 @@ def _rubric(options: TrainOptions, task: Task, embedded: bool) -> NamedRubric | 
                 Problem("--rubric is given, and --rubric-mode zero-shot uses none", hint="Leave one out.")
             )
         return None
-    name = options.rubric or (f"shapes-{task}" if embedded else "")
+    name = options.rubric or (EMBEDDED_RUBRICS[task] if embedded else "")
     if not name:
         raise InputError(
             Problem(
@@ -370,7 +376,9 @@ def _folder(prepared: Prepared, processes: Processes) -> Iterator[tuple[Path, st
     def open_folder() -> Json:
         if job.options.resume and job.options.out is not None:
             refuse_changes(job, job.options.out)
-        opened.append(RunFolder("rpo train", job.marks, path=job.options.out, force=job.options.force))
+        path = job.options.out
+        force = job.options.force or (path is not None and _came_to_nothing(path))
+        opened.append(RunFolder(COMMAND, job.marks, path=path, force=force))
         return [str(opened[0].path), opened[0].started_at]
 
     try:
@@ -380,3 +388,18 @@ def _folder(prepared: Prepared, processes: Processes) -> Iterator[tuple[Path, st
     finally:
         for each in opened:
             each.close()
+
+
+def _came_to_nothing(folder: Path) -> bool:
+    """Whether a training run was begun in ``folder`` and made no update: another one may have its place."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    log = folder / "metrics.jsonl"
+    return (
+        isinstance(config, dict)
+        and config.get("command") == COMMAND
+        and not (log.exists() and log.stat().st_size)
+        and not any(folder.glob("checkpoint-*"))
+    )

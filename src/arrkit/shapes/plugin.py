@@ -1,4 +1,7 @@
-"""The entry points of the embedded world: a judge, two datasets and a policy. Imported to be listed, so kept light."""
+"""The entry points of the embedded world: a judge, two datasets and a policy.
+
+Imported to be listed, so kept light.
+"""
 
 from __future__ import annotations
 

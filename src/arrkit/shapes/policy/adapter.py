@@ -56,8 +56,8 @@ def restore_adapter(transformer: nn.Module, file: Path) -> None:
     """Put the adapter of ``file`` into the transformer.
 
     An adapter of the same rank, alpha and modules gets the file's numbers, so that whoever trains it keeps
-    its parameters; another one is replaced. Raises :class:`~arrkit.errors.InputError` where the file cannot be
-    read or does not fit.
+    its parameters; another one is replaced. Raises :class:`~arrkit.errors.InputError` where the file cannot
+    be read or does not fit.
     """
     tensors, settings = _read(file)
     modules = {name for name, _ in transformer.named_modules()}

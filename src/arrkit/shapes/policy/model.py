@@ -47,7 +47,7 @@ class TextEncoder(nn.Module):
 
 def new_transformer() -> FluxTransformer2DModel:
     """The denoiser with random weights, on the current default device."""
-    return FluxTransformer2DModel(
+    transformer: FluxTransformer2DModel = FluxTransformer2DModel(
         patch_size=1,
         in_channels=CHANNELS,
         num_layers=DOUBLE_BLOCKS,
@@ -59,11 +59,15 @@ def new_transformer() -> FluxTransformer2DModel:
         guidance_embeds=False,
         axes_dims_rope=(4, 6, 6),
     )
+    return transformer
 
 
 def new_scheduler() -> FlowMatchEulerDiscreteScheduler:
     """The scheduler that says which noise levels a run of n steps has."""
-    return FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=SHIFT)
+    scheduler: FlowMatchEulerDiscreteScheduler = FlowMatchEulerDiscreteScheduler(
+        num_train_timesteps=1000, shift=SHIFT
+    )
+    return scheduler
 
 
 def image_ids(task: Task) -> Tensor:

@@ -30,7 +30,7 @@ SLOTS = MAX_THINGS + 1
 """Slots of things, then the slot of the background."""
 
 PLACE_SCALE = 2.0
-MIDDLE_SIZE, SIZE_SCALE = 0.27, 0.1
+MIDDLE_SIZE, SIZE_SCALE = 0.23, 0.05
 
 LEAST_SIZE, MOST_SIZE = 0.1, 0.7
 """Sizes that a decoded thing may have. A smaller one would be a speck that nobody sees."""

@@ -46,10 +46,10 @@ _SAME = {f"{shape}s": str(shape) for shape in Shape} | {
     "change": "recolour",
     "recolor": "recolour",
 }
-_SILENT = frozenset(
-    "a an the of to on in into with for away one photo picture image drawing illustration please everything "
-    "colour color it so that is".split()
-)
+_ARTICLES = ("a", "an", "the", "one", "it", "everything")
+_LINKS = ("of", "to", "on", "in", "into", "with", "for", "away", "so", "that", "is")
+_FRAMES = ("photo", "picture", "image", "drawing", "illustration", "please", "colour", "color")
+_SILENT = frozenset((*_ARTICLES, *_LINKS, *_FRAMES))
 
 
 class UnknownWords(ValueError):
