@@ -111,15 +111,15 @@ class Learner:
         Raises:
             RunError: it is not. Sampling and training disagree on what the policy is.
         """
-        worst = 0.0
+        found = []
         for trained in rollout.trained:
             times = len(trained.eps) // len(trained.x)
             batch = self.policy.collate([*rollout.conditions] * (2 // times))
             with torch.enable_grad():
                 v = self.policy.velocity(trained.x, trained.timestep, batch).detach()
             v, v_old = torch.cat([v] * times), torch.cat([trained.v_old] * times)
-            ratios = log_ratio(v, v_old, trained.eps, trained.step)
-            worst = max(worst, float(ratios.abs().max()))
+            found.append(log_ratio(v, v_old, trained.eps, trained.step).abs().max())
+        worst = float(torch.stack(found).max()) if found else 0.0  # NaN where one is, unlike Python's max
         limit = SAME_KERNEL if self.device.type == "cpu" else OTHER_KERNEL
         if not worst <= limit:  # NaN is refused too
             raise RunError(

@@ -21,7 +21,7 @@ from arrkit.concurrency import together
 from arrkit.data.pairs import ImageUnreadable, Label, Picture, Task
 from arrkit.data.prompts import Prompt
 from arrkit.errors import ArrkitError, InputError, RunError
-from arrkit.judge.calls.health import Outage
+from arrkit.judge.calls.health import RESUME, Outage
 from arrkit.judge.calls.totals import CallTotals
 from arrkit.judge.protocol import (
     CompareRequest,
@@ -147,7 +147,11 @@ class Referee:
         Raises :class:`~arrkit.errors.RunError` where it gives no verdict.
         """
         self._task = task
-        verdict = self._background.run(self._canary).result()
+        try:
+            verdict = self._background.run(self._canary).result()
+        except RunError as error:
+            down = error.problems[0]  # the judge says how to go on, and nothing has begun
+            raise RunError(down.what, hint=f"{down.hint.removesuffix(RESUME)}Nothing was loaded.") from error
         if not verdict.outcome.settled:
             raise RunError(
                 f"{self.judge} gives no verdict on two drawings: {_why(verdict)}",

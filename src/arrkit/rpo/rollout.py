@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from arrkit.errors import RunError
 from arrkit.rpo.kernel import Transition, take, transitions
 from arrkit.rpo.policy import Condition, Grid, Policy
 from arrkit.rpo.recipe import GridKind, Recipe, Window
@@ -58,6 +59,27 @@ class Rollout:
     def pairs(self) -> int:
         """How many pairs there are."""
         return len(self.conditions)
+
+
+class AstrayError(RunError):
+    """The policy gives numbers that are not finite: its adapter is not worth keeping."""
+
+
+def require_finite(latents: Tensor, names: Sequence[str]) -> None:
+    """Raise :class:`AstrayError` unless all images of ``names``, in turn, have latents (batch, ...) that are.
+
+    Decoded, they would be pictures of nothing, which a judge ranks all the same.
+    """
+    bad = (~torch.isfinite(latents).flatten(1).all(1)).nonzero().flatten().tolist()
+    if bad:
+        first = names[bad[0] % len(names)]
+        raise AstrayError(
+            f"{len(bad)} of {len(latents)} images came out of the model with numbers that are not finite, "
+            f"first that of {first}",
+            hint="An adapter has grown too large, or the precision is too low: begin anew with a lower "
+            "--learning-rate or with --precision fp32.",
+            resumable=False,
+        )
 
 
 def seed_of(*parts: str | int) -> int:

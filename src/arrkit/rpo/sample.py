@@ -16,7 +16,7 @@ from torch import Tensor
 from arrkit.rpo.kernel import take, transitions
 from arrkit.rpo.policy import Condition, Policy
 from arrkit.rpo.recipe import Noise
-from arrkit.rpo.rollout import seed_of
+from arrkit.rpo.rollout import require_finite, seed_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -89,6 +89,7 @@ def sample_images(
             chosen = [conditions[prompt] for prompt, _ in part]
             noise = torch.stack([first_noise(policy, conditions[p], seed, p, i) for p, i in part])
             latents = sample_latents(policy, chosen, noise, steps)
+            require_finite(latents, [f"prompt {prompt + 1}" for prompt, _ in part])
             with torch.no_grad():
                 images = policy.decode(latents, chosen)
             yield from zip(part, images, strict=True)

@@ -16,6 +16,7 @@ from arrkit.rpo.log import Metrics, Trackers
 from arrkit.rpo.optimiser import Strikes
 from arrkit.rpo.policy import Policy
 from arrkit.rpo.processes import LostError
+from arrkit.rpo.rollout import AstrayError
 from arrkit.rpo.trainer import Judgment, Trainer
 from arrkit.serial import to_json
 
@@ -167,7 +168,7 @@ class Run:
 
     def _stopped(self, error: RunError) -> RunError:
         """The same error, once what was reached is saved; with both reasons where that fails too."""
-        if not self.trainer.updates or isinstance(error, LostError):
+        if not self.trainer.updates or isinstance(error, LostError | AstrayError):
             return error
         try:
             self.save()

@@ -29,7 +29,7 @@ from arrkit.rpo.policy import Policy
 from arrkit.rpo.processes import LostError, Processes
 from arrkit.rpo.recipe import Recipe
 from arrkit.rpo.reward import Referee
-from arrkit.rpo.rollout import Rollout, draw_window, roll_out
+from arrkit.rpo.rollout import Rollout, draw_window, require_finite, roll_out
 from arrkit.rpo.ruling import Candidates, FailureBudget, Ruling, advantages, judging_metrics, spending_metrics
 from arrkit.serial import from_json, to_json
 
@@ -227,6 +227,7 @@ class Trainer:
                     seed=self.seed,
                     device=self.processes.device,
                 )
+                require_finite(rollout.latents, [f"pair {name}" for name in names])
             if not self.ratio_checked:
                 self.learner.check_ratio(rollout)
                 self.ratio_checked = True
