@@ -87,8 +87,9 @@ def _parameter(each: Declared) -> inspect.Parameter:
         info = typer.Argument(**settings_of, show_default=False)
     else:
         decls = [each.flag]
-        if each.type is bool:
-            decls = [f"{each.flag}/--no-{each.flag.removeprefix('--')}"] if default is True else [each.flag]
+        # What is off unless asked for needs no second flag; what is on, or up to someone else, does.
+        if each.type == bool | None or (each.type is bool and default is True):
+            decls = [f"{each.flag}/--no-{each.flag.removeprefix('--')}"]
         hide = default is False or default in (None, "", [])
         info = typer.Option(
             *decls, **settings_of, envvar=each.variable, show_envvar=False, show_default=not hide

@@ -110,7 +110,7 @@ def _lead(facts: CardFacts) -> str:
     base = f"`{facts.base_model or facts.policy}`"
     under = f"the rubric `{facts.rubric}`" if facts.rubric else "criteria that it wrote for each prompt"
     return (
-        f"A LoRA adapter for {base}, trained online with rubric preference optimisation: the model painted "
+        f"A LoRA adapter for {base}, trained online with Rubric Policy Optimization: the model painted "
         f"pairs of images, and the judge `{facts.judge}` compared them under {under}, in both orders."
     )
 
