@@ -306,7 +306,7 @@ def test_launching_gives_each_process_the_same_options_wherever_they_came_from(a
 def test_options_survive_the_way_to_another_process():
     options = SampleOptions(policy="shapes", prompt=("a", "--b"), force=True, precision=Precision.BF16)
     assert [*rpo._arguments(options)] == [
-        *("--prompt=a", "--prompt=--b", "--force", "--policy=shapes", "--precision=bf16")
+        *("--policy=shapes", "--prompt=a", "--prompt=--b", "--force", "--precision=bf16")
     ]
     assert "--launch" not in str(
         [*rpo._arguments(PreprocessOptions(policy="s", prompts=Path("p"), out=Path("o"), launch=4))]
