@@ -251,6 +251,13 @@ class TestReferee:
         assert min(ruling.findings.values()) == -1.0
 
 
+def exit_once(judge):
+    """Raise SystemExit the first time: again, it would break off the loop's own cleaning up too."""
+    if not hasattr(judge, "exited"):
+        judge.exited = True
+        raise SystemExit(3)
+
+
 class TestTrouble:
     def test_a_judge_that_raises_spoils_its_pair_alone(self):
         def sometimes(request):
@@ -300,7 +307,8 @@ class TestTrouble:
     def test_a_loop_that_dies_leaves_nobody_waiting(self):
         class Exits(ScriptedJudge):
             async def compare(self, request):
-                raise SystemExit(3)
+                exit_once(self)
+                await asyncio.sleep(SOON)
 
         with referee(Exits()) as asked, pytest.raises(RunError):
             asked.submit(candidates()).result(SOON)
@@ -314,7 +322,8 @@ class TestTrouble:
             async def compare(self, request):
                 busy.set()
                 time.sleep(0.1)
-                raise SystemExit(3)
+                exit_once(self)
+                await asyncio.sleep(SOON)
 
         with referee(Exits()) as asked:
             first = asked.submit(candidates())

@@ -111,6 +111,7 @@ def train_policy(
 
     with join(options.device) as processes:
         quiet: Notice = notice if processes.is_main else lambda _: None
+        watch = watch if processes.is_main else unwatched
         if processes.world > 1:
             quiet(processes.describe())
         with _folder(prepared, processes) as (folder, started_at), _telling_how_to_go_on(folder):

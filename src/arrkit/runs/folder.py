@@ -56,7 +56,8 @@ class RunFolder:
 
     def _begin(self, previous: Mapping[str, Json] | None, identity: Mapping[str, Json]) -> None:
         for torn in self.path.glob(".*.tmp"):  # of a start that was killed while it wrote
-            torn.unlink()
+            if not torn.is_dir():  # folders belong to whoever fills them, such as checkpoints
+                torn.unlink()
         if previous is not None and previous.get("identity") == self.identity:
             self.resumed = True
             self.started_at = str(previous["started_at"])
