@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from arrkit.errors import InputError
+from arrkit.errors import InputError, RunError
 
 FILE = "pytorch_lora_weights.safetensors"
 _PREFIX = "transformer."
@@ -26,6 +27,8 @@ def save_adapter(transformer: nn.Module, folder: Path) -> Path:
     """Write the transformer's adapter to ``folder``, whole or not at all, and return the file.
 
     Names and settings of the adapter begin with ``transformer.``, as in files of diffusers' pipelines.
+    Raises :class:`~arrkit.errors.RunError` where the disk does not take it; an earlier file is then still
+    there.
     """
     configs: Mapping[str, Any] = getattr(transformer, "peft_config", {})
     assert configs, "the transformer has no adapter"
@@ -39,16 +42,18 @@ def save_adapter(transformer: nn.Module, folder: Path) -> Path:
         for key, value in config.to_dict().items()
     }
     metadata = {"format": "pt", LORA_ADAPTER_METADATA_KEY: json.dumps(settings, indent=2, sort_keys=True)}
-    folder.mkdir(parents=True, exist_ok=True)
     file, partial = folder / FILE, folder / f".{FILE}.{os.getpid()}"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as stream:
             stream.write(save(tensors, metadata))
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise RunError(f"cannot write {file}: {error}", hint="Make room, then resume.") from error
     return file
 
 
@@ -88,9 +93,9 @@ def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(file, framework="pt") as opened:
             metadata = opened.metadata() or {}
             tensors = {name.removeprefix(_PREFIX): opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+        settings = json.loads(metadata.get(LORA_ADAPTER_METADATA_KEY, "{}"))
+    except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"cannot read the adapter {file}: {error}") from error
-    settings = json.loads(metadata.get(LORA_ADAPTER_METADATA_KEY, "{}"))
     return tensors, {name.removeprefix(_PREFIX): value for name, value in settings.items()}
 
 
