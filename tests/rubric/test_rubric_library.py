@@ -52,7 +52,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         read_rubric("t2i-genral")
     assert 'no rubric file "t2i-genral"' in str(caught.value)
     assert '(did you mean "t2i-general"?)' in str(caught.value)
-    assert "edit-general, shapes-edit, shapes-t2i, t2i-general" in str(caught.value)
+    assert "edit-general, shapes-edit, shapes-painting, shapes-t2i, t2i-general" in str(caught.value)
     assert "arrkit rubric list" in str(caught.value)
 
 
