@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +15,15 @@ from typer.testing import CliRunner, Result
 EXAMPLE = Path(__file__).resolve().parents[1] / "plugins" / "arrkit-example"
 
 SHAPES = ("a red circle", "two blue squares", "a star above a circle", "three green triangles")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _small_heap() -> Iterator[None]:
+    """Policies collect garbage when they let a model go: among all that tests import that takes its time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +60,7 @@ def vivid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "vivid?margin=0"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def nursery() -> Iterator[Nursery]:
     """See :mod:`forked`."""
     opened = Nursery()
@@ -76,3 +87,17 @@ def fork(tmp_path: Path, nursery: Nursery) -> Iterator[Callable[..., Forked]]:
     yield run
     for each in started:
         each.kill()
+
+
+@pytest.fixture
+def fork_two(fork: Callable[..., Forked]) -> Callable[..., list[Forked]]:
+    """Run a command in two processes, as torchrun starts them."""
+
+    def run(*arguments: str | Path, before: str = "") -> list[Forked]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = str(probe.getsockname()[1])
+        common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        return [fork(*arguments, before=before, RANK=rank, LOCAL_RANK=rank, **common) for rank in ("0", "1")]
+
+    return run

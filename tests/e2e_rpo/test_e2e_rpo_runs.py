@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
+import shutil
 import signal
-import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,8 @@ torch = pytest.importorskip("torch")
 
 from forked import ADAPTER, Forked, adapter_of, rows
 from safetensors.numpy import load_file
+
+from arrkit.rpo.launching import LOST
 
 pytestmark = pytest.mark.xdist_group("torch")
 
@@ -74,19 +74,43 @@ def kill_somewhere(process: Forked, run: Path, chance: random.Random, goal: int)
     assert process.wait() == -signal.SIGKILL, process.said.read_text()
 
 
-def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(arrkit, fork, folder):
-    ok(arrkit(*TRAIN, "--out", "whole"))
+_KEPT: dict[str, Path] = {}
+
+
+@pytest.fixture
+def one(arrkit, tmp_path_factory) -> Path:
+    """The folder of a run that one process made, undisturbed."""
+    if "one" not in _KEPT:
+        _KEPT["one"] = tmp_path_factory.mktemp("whole") / "one"
+        ok(arrkit(*TRAIN, "--out", _KEPT["one"]))
+    return _KEPT["one"]
+
+
+@pytest.fixture
+def two(fork_two, tmp_path_factory, folder) -> Path:
+    """The folder of the same run by two processes; what each saw stands in ``witness-0.jsonl`` beside it."""
+    if "two" not in _KEPT:
+        _KEPT["two"] = tmp_path_factory.mktemp("whole") / "two"
+        both = fork_two(*TRAIN, "--out", _KEPT["two"], before=WITNESS)
+        assert [process.wait() for process in both] == [0, 0], both[0].said.read_text()
+        assert "2 processes on cpu over gloo" in both[0].said.read_text()
+        assert both[1].said.read_text() == ""
+        for rank in (0, 1):
+            (folder / f"witness-{rank}.jsonl").rename(_KEPT["two"].parent / f"witness-{rank}.jsonl")
+    return _KEPT["two"]
+
+
+def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(arrkit, fork, one, folder):
+    torn = folder / "one"
     chance = random.Random(7)
-    for goal in (0, 2, 4):
-        kill_somewhere(fork(*TRAIN, "--out", "torn", "--resume"), folder / "torn", chance, goal)
-    ok(arrkit(*TRAIN, "--out", "torn", "--resume"))
-    whole, torn = folder / "whole", folder / "torn"
-    assert adapter_of(torn) == adapter_of(whole)
+    for goal in (1, 4):
+        kill_somewhere(fork(*TRAIN, "--out", "one", "--resume"), torn, chance, goal)
+    ok(arrkit(*TRAIN, "--out", "one", "--resume"))
+    assert adapter_of(torn) == adapter_of(one)
     assert [row["step"] for row in logged(torn)] == [*range(1, UPDATES + 1)]
-    assert logged(torn) == logged(whole)
-    assert rulings(torn) == rulings(whole)
-    pages = [(run / "README.md").read_text() for run in (whole, torn)]
-    assert pages[0] == pages[1]
+    assert logged(torn) == logged(one)
+    assert rulings(torn) == rulings(one)
+    assert (torn / "README.md").read_text() == (one / "README.md").read_text()
     assert not list(torn.glob(".checkpoint*"))
 
 
@@ -144,58 +168,41 @@ Trainer.advance = advance
 """
 
 
-@pytest.fixture
-def fork_two(fork) -> Callable[..., list[Forked]]:
-    """Run a command in two processes, as torchrun starts them."""
-
-    def start(*arguments: str, before: str = "") -> list[Forked]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
-        common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        return [fork(*arguments, before=before, RANK=rank, LOCAL_RANK=rank, **common) for rank in ("0", "1")]
-
-    return start
-
-
-def test_two_processes_are_two_agree_and_come_to_what_one_comes_to(arrkit, fork_two, folder):
-    ok(arrkit(*TRAIN, "--out", "one"))
-    both = fork_two(*TRAIN, "--out", "two", before=WITNESS)
-    assert [process.wait() for process in both] == [0, 0], both[0].said.read_text()
-    assert "2 processes on cpu over gloo" in both[0].said.read_text()
-    assert both[1].said.read_text() == ""
-    first, second = (rows(folder / f"witness-{rank}.jsonl") for rank in (0, 1))
+def test_two_processes_are_two_agree_and_come_to_what_one_comes_to(one, two):
+    first, second = (rows(two.parent / f"witness-{rank}.jsonl") for rank in (0, 1))
     assert first[0]["pid"] != second[0]["pid"]
-    for one, other in zip(first, second, strict=True):
-        assert one["hash"] == other["hash"]
-        assert one["window"] == other["window"]
-        assert one["rubric"] == other["rubric"]
-        assert len(one["prompts"]) == len(other["prompts"]) == 2
-        assert not {*one["prompts"]} & {*other["prompts"]}
-    assert len({one["hash"] for one in first}) == UPDATES
-    assert len({tuple(one["window"]) for one in first}) > 1
-    saved = {path.name for path in (folder / f"two/checkpoint-{UPDATES}").iterdir()}
+    for mine, other in zip(first, second, strict=True):
+        assert mine["hash"] == other["hash"]
+        assert mine["window"] == other["window"]
+        assert mine["rubric"] == other["rubric"] != []
+        assert len(mine["prompts"]) == len(other["prompts"]) == 2
+        assert not {*mine["prompts"]} & {*other["prompts"]}
+    assert len({each["hash"] for each in first}) == UPDATES
+    assert len({tuple(each["window"]) for each in first}) > 1
+    saved = {path.name for path in (two / f"checkpoint-{UPDATES}").iterdir()}
     assert {"generators-0.safetensors", "generators-1.safetensors"} <= saved
-    assert rulings(folder / "two") == rulings(folder / "one")
-    alone, together = (load_file(folder / name / ADAPTER) for name in ("one", "two"))
+    assert rulings(two) == rulings(one)
+    alone, together = (load_file(run / ADAPTER) for run in (one, two))
     assert max(abs(alone[name] - together[name]).max() for name in alone) < 1e-6
 
 
-def test_when_one_of_two_is_killed_the_other_ends_and_both_go_on(fork_two, folder):
-    train = (*TRAIN, "--eval-every", "0")
-    whole = fork_two(*train, "--out", "whole")
-    assert [process.wait() for process in whole] == [0, 0], whole[0].said.read_text()
+def test_when_one_of_two_is_killed_the_other_ends_and_both_go_on(fork_two, two, folder):
     chance = random.Random(3)
     for victim, goal in ((1, 2), (0, 4)):
-        both = fork_two(*train, "--out", "torn", "--resume")
-        kill_somewhere(both[victim], folder / "torn", chance, goal)
+        both = fork_two(*TRAIN, "--out", "two", "--resume")
+        kill_somewhere(both[victim], folder / "two", chance, goal)
         other = both[1 - victim]
-        assert other.wait(20) == 69
+        assert other.wait(20) == LOST
         assert f"process {1 - victim} of 2 has lost the others" in other.said.read_text()
         assert "--resume goes on from" in other.said.read_text()
-    alone = json.loads((folder / "torn/config.json").read_text())
-    both = fork_two(*train, "--out", "torn", "--resume")
+    both = fork_two(*TRAIN, "--out", "two", "--resume")
     assert [process.wait() for process in both] == [0, 0], both[0].said.read_text()
-    assert alone["command"] == "rpo train"
-    assert adapter_of(folder / "torn") == adapter_of(folder / "whole")
-    assert logged(folder / "torn") == logged(folder / "whole")
+    assert adapter_of(folder / "two") == adapter_of(two)
+    assert logged(folder / "two") == logged(two)
+
+
+def test_a_run_of_one_process_is_not_gone_on_with_by_two(arrkit, fork_two, one, folder):
+    shutil.copytree(one, folder / "run")
+    both = fork_two(*TRAIN, "--out", "run", "--resume")
+    assert [process.wait() for process in both] == [2, 2]
+    assert "the processes is 2 now, and was 1" in both[0].said.read_text()

@@ -22,9 +22,11 @@ from typing import Any
 ADAPTER = "pytorch_lora_weights.safetensors"
 
 MODULES = (
-    *("torch", "peft", "diffusers.models.transformers.transformer_flux", "accelerate", "arrkit.cli.app"),
-    *("arrkit.commands.rpo_train", "arrkit.commands.rpo_results", "arrkit.rpo.job", "arrkit.shapes.judge"),
-    *("arrkit.shapes.policy.policy", "arrkit.backends.policies.flux"),
+    *("torch", "peft", "accelerate", "arrkit.cli.app", "arrkit.commands.rpo_train", "arrkit.rpo.job"),
+    *("arrkit.commands.rpo_results", "arrkit.shapes.judge", "arrkit.shapes.policy.policy"),
+    *("arrkit.backends.policies.kontext", "arrkit.backends.policies.sd35", "arrkit.backends.policies.bagel"),
+    *("arrkit.backends.policies.qwen_edit", "transformers.models.clip.modeling_clip"),
+    *("transformers.models.t5.modeling_t5", "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl"),
 )
 
 
@@ -57,6 +59,7 @@ class Nursery:
 
     def close(self) -> None:
         """End it; processes that it has started go on."""
+        self._server.kill()
         self._server.communicate()
 
 
