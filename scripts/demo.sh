@@ -27,8 +27,8 @@ run arrkit judge eval --rubric shapes-t2i.json --by category --out eval-t2i
 say "3. The same judge, made to favour the first image in 40 % of the cases: the report finds that."
 run arrkit judge bias --rubric shapes-edit.json --judge "shapes?primacy=0.4" --out bias-edit
 
-say "4. A small model paints two pictures for each prompt and learns from the judge which is better under the rubric."
-run arrkit rpo train --policy shapes --rubric shapes-t2i.json --max-steps "$updates" --eval-every 20 --out train --force
+say "4. A small model paints two pictures for each prompt and learns from the judge which is better, under a rubric built alike."
+run arrkit rpo train --policy shapes --max-steps "$updates" --eval-every 20 --out train --force
 
 say "The rubrics are in $PWD: shapes-edit.json and shapes-t2i.json. The reports, to open in a browser:"
 find "$PWD" -name report.html | sort | sed 's/^/  /'
