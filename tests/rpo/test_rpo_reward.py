@@ -31,6 +31,9 @@ from arrkit.serial import from_json, to_json
 from arrkit.shapes.render import render
 from arrkit.shapes.scene import Background, Colour, Scene, Shape, Thing
 
+# A judge that blocks its thread for good leaves coroutines behind that nobody can await.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 PROMPT = Prompt("p", Task.T2I, "picture")
 SOON = 5.0
 

@@ -27,12 +27,13 @@ def fits(value: Json, schema: Mapping[str, Json]) -> bool:
         case str():
             names = schema.get("enum")
             return _is("string", kinds) and (names is None or (isinstance(names, list) and value in names))
-        case bool() | float():
+        case bool():
             return False
-        case int():
+        case int() | float():  # to JSON Schema 1.0 is an integer
             low, high = schema.get("minimum", value), schema.get("maximum", value)
             return (
                 _is("integer", kinds)
+                and (isinstance(value, int) or value.is_integer())
                 and "enum" not in schema
                 and isinstance(low, int)
                 and isinstance(high, int)
