@@ -45,11 +45,6 @@ def test_the_paper_s_preset_starts_and_says_what_its_clip_means(arrkit, folder):
         assert row["log_ratio/0"] == 0.0
 
 
-def test_the_recommended_preset_says_nothing_of_a_clip(arrkit, folder):
-    done = ok(arrkit(*TRAIN, "--rank", "2", "--out", "run"))
-    assert "clip" not in done.stderr
-
-
 def test_criteria_for_each_prompt_are_written_once_and_trained_on(arrkit, folder, monkeypatch):
     from arrkit.shapes.judge import ShapesJudge
 

@@ -102,23 +102,9 @@ STEPS = 3
 @pytest.mark.parametrize("kind", CASES)
 def test_it_is_prepared_trained_killed_resumed_and_painted_with(kind, arrkit, fork, vivid, folder):
     case = CASES[kind]
-    with quiet():
-        case.build(folder / "model")
-    *train_prompts, eval_prompts = (prompt_file(folder, case, *texts) for texts in (TEXTS[:2], TEXTS[2:]))
-    policy = ("--policy", f"{kind}:model?{case.options}")
-    ok(arrkit("rpo", "preprocess", *policy, "--prompts", *train_prompts, "--out", "data", *FP32))
-    train = ("rpo", "train", *policy, "--data", "data", "--eval-prompts", eval_prompts, "--judge", vivid)
-    train += (
-        "--rubric",
-        "edit-general" if case.sources else "t2i-general",
-        "--pairs",
-        "2",
-        "--max-steps",
-        "2",
-    )
-    train += ("--steps", str(STEPS), "--rank", "2", "--alpha", "6", "--checkpoint-every", "1")
-    train += ("--warmup", "0", "--learning-rate", "0.02")
-
+    policy, train_prompts, eval_prompts = prepared(case, kind, folder)
+    ok(arrkit("rpo", "preprocess", *policy, "--prompts", train_prompts, "--out", "data", *FP32))
+    train = train_command(case, policy, vivid, "--data", "data", "--eval-prompts", eval_prompts)
     torn = fork(*train, "--out", "run", before=KILL)
     assert torn.wait() == -signal.SIGKILL, torn.said.read_text()
     assert (folder / "run/checkpoint-1").exists()
@@ -150,6 +136,34 @@ def test_it_is_prepared_trained_killed_resumed_and_painted_with(kind, arrkit, fo
     assert pixels(painted) == trainers
     if case.call:
         assert of_diffusers(folder / "model", folder / "run", case.call) == trainers
+
+
+def test_two_processes_train_it_and_one_held_out_prompt_is_enough(fork_two, vivid, folder):
+    case = CASES["bagel"]
+    policy, train_prompts, eval_prompts = prepared(case, "bagel", folder)
+    train = train_command(case, policy, vivid, "--prompts", train_prompts, "--eval-prompts", eval_prompts)
+    # The second time there is nothing to do but to show it again.
+    for resume in ((), ("--resume",)):
+        both = fork_two(*train, "--max-steps", "1", "--out", "run", *resume)
+        assert [process.wait() for process in both] == [0, 0], both[0].said.read_text()
+        assert "after 1 update " in both[0].said.read_text()
+        assert both[1].said.read_text() == ""
+    assert (folder / "run/images/1.png").exists()
+
+
+def prepared(case: Case, kind: str, folder: Path) -> tuple[tuple[str, str], str, str]:
+    """Build the model and the files of prompts; the policy's option, and the names of the files."""
+    with quiet():
+        case.build(folder / "model")
+    files = [prompt_file(folder, case, *texts) for texts in (TEXTS[:2], TEXTS[2:])]
+    return ("--policy", f"{kind}:model?{case.options}"), *files
+
+
+def train_command(case: Case, policy: tuple[str, str], judge: str, *more: str) -> tuple[str, ...]:
+    rubric = "edit-general" if case.sources else "t2i-general"
+    command = ("rpo", "train", *policy, *more, "--judge", judge, "--rubric", rubric, "--pairs", "2")
+    command += ("--max-steps", "2", "--steps", str(STEPS), "--rank", "2", "--alpha", "6")
+    return (*command, "--checkpoint-every", "1", "--warmup", "0", "--learning-rate", "0.02")
 
 
 FP32 = ("--precision", "fp32")

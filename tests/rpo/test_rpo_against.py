@@ -12,6 +12,7 @@ from PIL import Image
 from scripted import FIRST, ScriptedJudge
 
 from arrkit.backends.registry import make_judge
+from arrkit.canonical import canonical_json
 from arrkit.data.pairs import Label, Task
 from arrkit.data.prompts import Prompt
 from arrkit.judge.session import JudgeSession
@@ -68,7 +69,8 @@ class TestLooks:
     def test_a_bare_ground_is_bare_and_a_circle_is_measured(self, ground):
         bare = look(render(Scene((), ground), 96))
         assert bare.coverage == 0
-        assert math.isnan(bare.thickness)
+        assert bare.thickness is None
+        assert from_json(Looks, json.loads(canonical_json(to_json(bare)))) == bare  # as processes tell others
         circle = look(render(Scene((Thing(Shape.CIRCLE, Colour.RED, 0.5, 0.5, 0.4),), ground), 96))
         assert circle.coverage == pytest.approx(math.pi * 0.2**2, rel=0.06)
         # The outline of a circle on a grid is four times its diameter: area / outline = pi d / 16.
@@ -114,7 +116,7 @@ class TestDrifts:
         assert rough.low < -0.2 < 0.2 < rough.high
 
     def test_what_does_not_exist_is_left_out(self):
-        bare = [Looks(0.0, math.nan, 0.5, 0.1)] * 3
+        bare = [Looks(0.0, None, 0.5, 0.1)] * 3
         assert set(drifts(bare, bare)) == {"saturation", "sharpness"}
         assert drifts([], []) == {}
         with pytest.raises(ValueError, match="1 pictures"):

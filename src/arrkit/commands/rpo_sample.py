@@ -65,6 +65,7 @@ def sample_policy(options: SampleOptions, *, watch: Watch = unwatched) -> Sample
     steps = options.steps or usual_steps(policy)
 
     with join(options.device) as processes:
+        watch = watch if processes.is_main else unwatched
         device, dtype = processes.device, dtype_for(options.precision, processes.device)
         conditions = encode_all(policy, prompts, device=device, dtype=dtype, batch=options.batch, watch=watch)
         policy.load([Part.TRANSFORMER, Part.DECODER], device=device, dtype=dtype)

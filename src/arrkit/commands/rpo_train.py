@@ -71,7 +71,8 @@ class TrainReport:
     def sentences(self) -> list[str]:
         """What a person wants to hear of it."""
         took = f"{self.seconds / 60:.1f} min" if self.seconds >= 90 else f"{self.seconds:.0f} s"
-        said = [f"{self.policy} after {self.updates} updates under {self.rubric} ({took})"]
+        updates = "1 update" if self.updates == 1 else f"{self.updates} updates"
+        said = [f"{self.policy} after {updates} under {self.rubric} ({took})"]
         found = self.evaluation.training if self.evaluation is not None else None
         if found is not None and found.win_rate is not None:
             rate = found.win_rate

@@ -186,7 +186,7 @@ class JobProcess:
             self.processes.on_main(lambda: forget(self.folder))
         with self._memory_explained():
             run.go()
-            if self.held_out is not None and not self.held_out.pictures.base and run.trainer.updates:
+            if self.held_out is not None and found is not None and found.step == run.trainer.updates:
                 # Nothing was left to be done but what the results show.
                 with run.averaged():
                     self.held_out(run.trainer.updates)

@@ -33,13 +33,13 @@ class Looks:
     Args:
         coverage: the share of pixels that differ from the background, in [0, 1].
         thickness: the area in front over its outline, as a share of the picture's side. For things of one
-            shape it is proportional to their size, and the same however many there are. NaN for a bare one.
+            shape it is proportional to their size, and the same however many there are. None for a bare one.
         saturation: mean of ``1 - min / max`` of the channels, in [0, 1].
         sharpness: mean absolute Laplacian of the brightness, as a share of white.
     """
 
     coverage: float
-    thickness: float
+    thickness: float | None
     saturation: float
     sharpness: float
 
@@ -76,7 +76,7 @@ def look(image: Image.Image) -> Looks:
     bend = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
     return Looks(
         coverage=float(front.mean()),
-        thickness=float(front.sum()) / outline / side if outline else math.nan,
+        thickness=float(front.sum()) / outline / side if outline else None,
         saturation=float(((high - low) / np.maximum(high, 1.0)).mean()),
         sharpness=float(np.abs(bend).mean()) / 255 if bend.size else 0.0,
     )

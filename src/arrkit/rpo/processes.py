@@ -232,7 +232,11 @@ def _enter(cpu: bool) -> Processes:
     PartialState._reset_state()  # whoever asked before the group was there has seen a single process
     state = PartialState(cpu=cpu, **InitProcessGroupKwargs(timeout=PATIENCE).to_kwargs())
     return Processes(
-        state.device, rank=state.process_index, world=state.num_processes, backend=str(state.backend)
+        # Without the number that accelerate gives the only CPU: safetensors knows of no cpu:0.
+        torch.device("cpu") if cpu else state.device,
+        rank=state.process_index,
+        world=state.num_processes,
+        backend=str(state.backend),
     )
 
 
