@@ -46,7 +46,8 @@ rubrics: $(STAMP)  ## build the two rubrics of the shapes world that ship with a
 	sh scripts/rubrics.sh $(BIN)/python
 
 shapes-weights: $(STAMP)  ## train the weights of the embedded model that ship with arrkit anew: 15 minutes
-	$(BIN)/python scripts/shapes_weights.py --goal 1
+	$(BIN)/python scripts/shapes_weights.py --task t2i --goal 1
+	$(BIN)/python scripts/shapes_weights.py --task edit --goal 1 --steps 600
 
 bench-rpo: $(STAMP)  ## train the embedded model with five seeds, and print how far each raised its benchmark
 	$(BIN)/python benchmarks/rpo_shapes.py --paper --hack
