@@ -89,7 +89,7 @@ KINDS = {
         "judge", JudgePlugin, ("name", "compare", "score", "propose", "refine", "structure", "aclose")
     ),
     Group.POLICIES: Kind("policy", PolicyPlugin, POLICY),
-    Group.DATASETS: Kind("dataset", DatasetPlugin, ("name", "task", "__iter__", "__len__")),
+    Group.DATASETS: Kind("dataset", DatasetPlugin, ("name", "task", "__iter__", "size")),
     Group.BENCHMARKS: Kind("benchmark", BenchmarkPlugin),
 }
 

@@ -181,7 +181,7 @@ async def _build(
     # Written before it is measured: whatever happens to the held-out pairs, what was learned is kept.
     write_rubric(rubric, run.path / "rubric.json", force=True)
     write_rubric(rubric, out, force=True)
-    if any(pair.label is not Label.TIE for pair in split.held_out):
+    if any(pair.label.decided for pair in split.held_out):
         named = NamedRubric(rubric.name, rubric, rubric_digest(rubric))
         report, evaluation = await measure(
             bench,
@@ -231,7 +231,7 @@ class _Held:
     def __iter__(self) -> Iterator[PreferencePair]:
         return iter(self.pairs)
 
-    def __len__(self) -> int:
+    def size(self) -> int:
         return len(self.pairs)
 
 
@@ -253,7 +253,7 @@ def split_pairs(pairs: Iterable[PreferencePair], task: Task, *, holdout: float, 
     build: list[PreferencePair] = []
     for prompt in order:
         (held if len(held) < wanted else build).extend(prompts[prompt])
-    decided = tuple(pair for pair in build if pair.label is not Label.TIE)
+    decided = tuple(pair for pair in build if pair.label.decided)
     return Split(decided, tuple(held), len(build) - len(decided))
 
 

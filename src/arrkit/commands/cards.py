@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from arrkit.data.pairs import ImageUnreadable, Label, Picture, PreferencePair
+from arrkit.data.pairs import ImageUnreadable, Label, Picture, PreferencePair, pictures_of
 from arrkit.judge.evaluate import Case, Contender
 from arrkit.judge.protocol import Answer, Finding, Order, Verdict
 from arrkit.judge.tally import chosen
@@ -62,12 +62,12 @@ def pair_card(
     pair: PreferencePair, judgments: tuple[Judgment, ...], *, state: str = "", remarks: tuple[str, ...] = ()
 ) -> PairCard:
     """A pair with its images as thumbnails; the pixels are let go again."""
-    pictures = {"A": pair.a, "B": pair.b} | ({"source": pair.source} if pair.source else {})
+    pictures = _shown(pair)
     card = PairCard(
         id=pair.id,
         prompt=pair.prompt,
         label=str(pair.label),
-        images=tuple(_image(role, picture) for role, picture in pictures.items()),
+        images=tuple(_image(role, picture) for role, picture in pictures),
         judgments=judgments,
         category=str(pair.metadata.get("category", "")),
         state=state,
@@ -76,6 +76,16 @@ def pair_card(
     )
     pair.release()
     return card
+
+
+def _shown(pair: PreferencePair) -> list[tuple[str, Picture]]:
+    """The images of a pair with what each is called: A, or A 1 and A 2 of a candidate with two."""
+    named = (("A", pictures_of(pair.a)), ("B", pictures_of(pair.b)), ("source", pair.sources))
+    return [
+        (role if len(pictures) == 1 else f"{role} {number}", picture)
+        for role, pictures in named
+        for number, picture in enumerate(pictures, start=1)
+    ]
 
 
 def _image(role: str, picture: Picture) -> PairImage:
@@ -95,7 +105,7 @@ def judgment(
         ORDER_NAMES[order],
         str(verdict.outcome),
         "" if named is None else str(named),
-        None if named is None or label is Label.TIE or named is Label.TIE else named is label,
+        named is label if named is not None and named.decided and label.decided else None,
         verdict.rationale,
         verdict.detail,
         tuple(_finding(finding, order, statements.get) for finding in verdict.findings),

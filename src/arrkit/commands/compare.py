@@ -50,7 +50,7 @@ def compare_images(options: CompareOptions, *, judge: Judge | None = None) -> Co
         a=picture_from_path(options.a),
         b=picture_from_path(options.b),
         label=Label.TIE,  # nobody has said; a judge is never shown it
-        source=None if options.source is None else picture_from_path(options.source),
+        sources=() if options.source is None else (picture_from_path(options.source),),
     )
     for picture in pair.pictures:
         try:

@@ -183,7 +183,7 @@ async def measure(
 ) -> tuple[JudgeReport, Evaluation]:
     """Judge a dataset and make the report: what ``eval``, ``bias``, ``verify`` and ``build`` share."""
     session = bench.session
-    total = len(dataset)
+    total = dataset.size()
     before = Counter(session.outcomes)
     shaped = {digest for each in rubrics for digest in each.rubric.provenance.build_pairs}
 

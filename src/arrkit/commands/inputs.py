@@ -17,7 +17,7 @@ from arrkit.backends.spec import Spec
 from arrkit.commands.judges import ChosenJudge, choose_judge
 from arrkit.commands.options import JudgingOptions
 from arrkit.data.native import NativePairs, open_pairs
-from arrkit.data.pairs import Label, PairDataset, PreferencePair, Task
+from arrkit.data.pairs import PairDataset, PreferencePair, Task
 from arrkit.errors import InputError, Problem, nearest
 from arrkit.judge.evaluate import Contender
 from arrkit.judge.protocol import Judge
@@ -47,8 +47,9 @@ class Limited:
     def __iter__(self) -> Iterator[PreferencePair]:
         return itertools.islice(iter(self.dataset), self.limit)
 
-    def __len__(self) -> int:
-        return min(self.limit, len(self.dataset))
+    def size(self) -> int | None:
+        size = self.dataset.size()
+        return self.limit if size is None else min(self.limit, size)
 
 
 def open_dataset(options: JudgingOptions, *, task: Task | None, split: str) -> PairDataset:
@@ -78,12 +79,10 @@ def open_dataset(options: JudgingOptions, *, task: Task | None, split: str) -> P
             hint=f"Give pairs for {task}, or a rubric for {dataset.task}: arrkit rubric list shows some, "
             f"arrkit rubric build --task {dataset.task} learns one.",
         )
-    if len(dataset) == 0:
-        raise InputError(f"{dataset.name} holds no pairs")
-    if all(pair.label is Label.TIE for pair in dataset):
-        raise InputError(
-            f"all {len(dataset)} pairs of {dataset.name} are ties, which says nothing of what people prefer"
-        )
+    if not any(pair.label.decided for pair in dataset):
+        if next(iter(dataset), None) is None:
+            raise InputError(f"{dataset.name} holds no pairs")
+        raise InputError(f"all pairs of {dataset.name} are ties, which says nothing of what people prefer")
     return dataset if options.limit is None else Limited(dataset, options.limit)
 
 

@@ -105,7 +105,8 @@ class NativePairs:
         """The task of all pairs, or None where rows differ. Checks the file unless a task was asked for."""
         return self._rules.task or self._check().task
 
-    def __len__(self) -> int:
+    def size(self) -> int:
+        """How many pairs there are; checks the file, if nobody has."""
         return self._check().pairs
 
     def __iter__(self) -> Iterator[PreferencePair]:

@@ -1,4 +1,4 @@
-"""The words of the data: task, label, picture, preference pair."""
+"""The words of the data: task, label, picture, passage, preference pair."""
 
 from __future__ import annotations
 
@@ -18,20 +18,34 @@ class Task(StrEnum):
     """What the generative model was asked to do."""
 
     T2I = "t2i"
+    """An image for a prompt."""
     EDIT = "edit"
+    """One image changed, or several put together, as an instruction says."""
+    INTERLEAVED = "interleaved"
+    """An answer of text and images to a prompt of text and images."""
 
 
 class Label(StrEnum):
-    """What people preferred: candidate A, candidate B, or neither over the other."""
+    """What people preferred: candidate A, candidate B, or neither over the other.
+
+    ``tie`` is two that are equally good, or no word on how good they are; ``both_bad`` is said only where
+    people could say so.
+    """
 
     A = "A"
     B = "B"
     TIE = "tie"
+    BOTH_BAD = "both_bad"
+
+    @property
+    def decided(self) -> bool:
+        """Whether one candidate is preferred."""
+        return self in (Label.A, Label.B)
 
     @property
     def swapped(self) -> Label:
         """The label of the same pair with its candidates exchanged."""
-        return {Label.A: Label.B, Label.B: Label.A, Label.TIE: Label.TIE}[self]
+        return {Label.A: Label.B, Label.B: Label.A}.get(self, self)
 
 
 class ImageUnreadable(Exception):
@@ -111,29 +125,69 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A candidate that is more than one image: text and images in the order in which they are read."""
+
+    parts: tuple[str | Picture, ...]
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """The images, in order; there may be none."""
+        return tuple(part for part in self.parts if isinstance(part, Picture))
+
+    @property
+    def name(self) -> str:
+        """How it begins, for messages and reports."""
+        words = " ".join(part for part in self.parts if isinstance(part, str)).split()
+        return " ".join(words[:8]) or ", ".join(picture.name for picture in self.pictures)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the texts and the digests of the images, in order. Reads the images."""
+        return digest([part if isinstance(part, str) else {"image": part.digest} for part in self.parts])
+
+
+Candidate = Picture | Passage
+"""What a generative model made: one image, or an answer of text and images."""
+
+
+def pictures_of(candidate: Candidate) -> tuple[Picture, ...]:
+    """The images of a candidate, in order."""
+    return (candidate,) if isinstance(candidate, Picture) else candidate.pictures
+
+
+@dataclass(frozen=True, slots=True)
 class PreferencePair:
-    """A prompt, two candidate images, and which of them people preferred.
+    """A prompt, two candidates, and which of them people preferred.
 
     ``a`` and ``b`` are names, not positions: a pair has no presentation order of its own. For the task
-    ``edit``, ``prompt`` is the instruction and ``source`` the image to be edited. ``metadata`` holds what
-    the dataset says beside that (category, model names, votes) and is never shown to a judge.
-    ``origin`` is where the pair was read, such as ``pairs.jsonl:14``.
+    ``edit``, ``prompt`` is the instruction and ``sources`` are the images to be edited; for ``interleaved``
+    they are the images of the prompt. Where ``<image 1>`` stands in a prompt, the first of them belongs.
+
+    Pairs of one ``group`` compare candidates for the same prompt, each two of them once; an empty group is a
+    pair by itself. ``votes`` counts the people for A and for B, ``confidence`` in [0, 1] is how far the
+    dataset trusts its label; None where it does not say. ``metadata`` holds what it says beside that
+    (category, model names) and is never shown to a judge. ``origin`` is where the pair was read, such as
+    ``pairs.jsonl:14``.
     """
 
     id: str
     task: Task
     prompt: str
-    a: Picture
-    b: Picture
+    a: Candidate
+    b: Candidate
     label: Label
-    source: Picture | None = None
+    sources: tuple[Picture, ...] = ()
     metadata: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     origin: str = ""
+    group: str = ""
+    votes: tuple[int, int] | None = None
+    confidence: float | None = None
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
-        """All images of the pair: A, B and, where there is one, the source."""
-        return (self.a, self.b) if self.source is None else (self.a, self.b, self.source)
+        """All images of the pair: those of A, of B, and the sources."""
+        return (*pictures_of(self.a), *pictures_of(self.b), *self.sources)
 
     def release(self) -> None:
         """Let the pixels of all images go."""
@@ -153,7 +207,7 @@ class PreferencePair:
                 "prompt": self.prompt,
                 "a": self.a.digest,
                 "b": self.b.digest,
-                "source": None if self.source is None else self.source.digest,
+                "sources": [source.digest for source in self.sources],
                 "label": self.label,
             }
         )
@@ -179,8 +233,8 @@ class PairDataset(Protocol):
         """The pairs, one at a time, in an order that is the same each time. Images are not opened."""
         ...
 
-    def __len__(self) -> int:
-        """How many pairs there are."""
+    def size(self) -> int | None:
+        """How many pairs there are, or None where nobody knows before all are read."""
         ...
 
 

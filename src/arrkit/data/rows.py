@@ -126,8 +126,7 @@ def _parse(row: Row, fields: RowFields, rules: RowRules) -> ParsedRow:
     if fields.problems or label is None:
         return ParsedRow(problems=tuple(fields.problems), task=task)
     a, b, *rest = (picture for picture in pictures if picture is not None)
-    base = rest[0] if rest else None
-    pair = PreferencePair(row_id(row), task, prompt, a, b, label, base, metadata, fields.where)
+    pair = PreferencePair(row_id(row), task, prompt, a, b, label, tuple(rest), metadata, fields.where)
     return ParsedRow(pair, task=task, files=tuple(files))
 
 

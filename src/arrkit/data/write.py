@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from arrkit.canonical import Json, refuse_existing
-from arrkit.data.pairs import ImageUnreadable, Label, Picture, PreferencePair, Task
+from arrkit.data.pairs import Candidate, ImageUnreadable, Label, Passage, PreferencePair, Task
 from arrkit.errors import InputError
 
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
@@ -64,14 +64,17 @@ def _write_pair(pair: PreferencePair, stream: IO[str], folder: Path) -> None:
     stem = file_stem(pair.id)
     try:
         a, b = (_write_image(p, folder, f"{stem}-{side}.png") for p, side in ((pair.a, "a"), (pair.b, "b")))
-        source = None if pair.source is None else _write_image(pair.source, folder, f"{stem}-source.png")
+        sources = [
+            _write_image(source, folder, f"{stem}-source{number or ''}.png")
+            for number, source in enumerate(pair.sources)
+        ]
     except ImageUnreadable as error:
         raise InputError(f'pair "{pair.id}" cannot be written: {error}') from error
     finally:
         pair.release()
     row: dict[str, Json] = {"id": pair.id, "task": pair.task.value, "query": pair.prompt}
-    if source is not None:
-        row["source_image"] = source
+    if sources:
+        row["source_image"] = sources[0]
     row["response" if pair.task is Task.T2I else "edited_images"] = [a, b]
     if pair.label is Label.TIE:
         row["label"] = "tie"
@@ -82,7 +85,9 @@ def _write_pair(pair: PreferencePair, stream: IO[str], folder: Path) -> None:
     stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _write_image(picture: Picture, folder: Path, name: str) -> str:
+def _write_image(picture: Candidate, folder: Path, name: str) -> str:
+    if isinstance(picture, Passage):
+        raise InputError(f"the native format has no place for text among images: {picture.name}")
     picture.load().save(folder / "images" / name, "PNG")
     return f"images/{name}"
 

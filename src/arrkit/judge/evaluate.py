@@ -96,7 +96,7 @@ class Case:
             return 3
         if choices >= {Label.A, Label.B}:
             return 2
-        return int(self.pair.label is not Label.TIE and choices != {self.pair.label})
+        return int(self.pair.label.decided and choices != {self.pair.label})
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from arrkit.canonical import Json, digest
-from arrkit.data.pairs import Picture, PreferencePair, Task
+from arrkit.data.pairs import Candidate, Picture, PreferencePair, Task
 from arrkit.rubric.model import Criterion, Dimension, slug
 
 
@@ -159,14 +159,14 @@ class Verdict:
 class CompareRequest:
     """Which of two images is better? It has no field for a label.
 
-    ``dimensions`` is the rubric to judge under, empty for none. ``source`` is the image that was edited.
+    ``dimensions`` is the rubric to judge under, empty for none. ``sources`` are the images that were edited.
     """
 
     task: Task
     prompt: str
-    first: Picture
-    second: Picture
-    source: Picture | None = None
+    first: Candidate
+    second: Candidate
+    sources: tuple[Picture, ...] = ()
     dimensions: tuple[Dimension, ...] = ()
 
     def content(self) -> dict[str, Json]:
@@ -176,7 +176,7 @@ class CompareRequest:
             "task": self.task,
             "prompt": self.prompt,
             "images": [self.first.digest, self.second.digest],
-            "source": None if self.source is None else self.source.digest,
+            "sources": [source.digest for source in self.sources],
             "dimensions": criteria_content(self.dimensions),
         }
 
@@ -187,9 +187,9 @@ class ScoreRequest:
 
     task: Task
     prompt: str
-    image: Picture
+    image: Candidate
     dimensions: tuple[Dimension, ...]
-    source: Picture | None = None
+    sources: tuple[Picture, ...] = ()
 
     def content(self) -> dict[str, Json]:
         """All that the judge is told, images by their digests. Reads the images."""
@@ -198,7 +198,7 @@ class ScoreRequest:
             "task": self.task,
             "prompt": self.prompt,
             "images": [self.image.digest],
-            "source": None if self.source is None else self.source.digest,
+            "sources": [source.digest for source in self.sources],
             "dimensions": criteria_content(self.dimensions),
         }
 
@@ -209,8 +209,8 @@ class RankRequest:
 
     task: Task
     prompt: str
-    candidates: tuple[Picture, ...]
-    source: Picture | None = None
+    candidates: tuple[Candidate, ...]
+    sources: tuple[Picture, ...] = ()
     dimensions: tuple[Dimension, ...] = ()
 
     def __post_init__(self) -> None:
@@ -224,7 +224,7 @@ class RankRequest:
             "task": self.task,
             "prompt": self.prompt,
             "images": [picture.digest for picture in self.candidates],
-            "source": None if self.source is None else self.source.digest,
+            "sources": [source.digest for source in self.sources],
             "dimensions": criteria_content(self.dimensions),
         }
 
@@ -293,11 +293,11 @@ class ProposeRequest:
 
     task: Task
     prompt: str
-    first: Picture
-    second: Picture
+    first: Candidate
+    second: Candidate
     preferred: Side
     count: int
-    source: Picture | None = None
+    sources: tuple[Picture, ...] = ()
 
     def content(self) -> dict[str, Json]:
         """All that the judge is told, images by their digests. Reads the images."""
@@ -306,7 +306,7 @@ class ProposeRequest:
             "task": self.task,
             "prompt": self.prompt,
             "images": [self.first.digest, self.second.digest],
-            "source": None if self.source is None else self.source.digest,
+            "sources": [source.digest for source in self.sources],
             "preferred": self.preferred,
             "count": self.count,
         }
@@ -468,7 +468,7 @@ class PreparingJudge(Judge, Protocol):
 def compare_request(pair: PreferencePair, order: Order, dimensions: tuple[Dimension, ...]) -> CompareRequest:
     """The request that shows ``pair`` in ``order``. The label does not enter it."""
     first, second = (pair.a, pair.b) if order is Order.AB else (pair.b, pair.a)
-    return CompareRequest(pair.task, pair.prompt, first, second, pair.source, dimensions)
+    return CompareRequest(pair.task, pair.prompt, first, second, pair.sources, dimensions)
 
 
 def draft_dimensions(name: str, drafts: Sequence[Draft]) -> tuple[Dimension, ...]:

@@ -1,6 +1,6 @@
 """Counting what a judge said, in memory that does not grow with the number of pairs.
 
-One pair under one rubric falls into one of 48 cells: the human label (A, B, tie) x what the judge chose with
+One pair under one rubric falls into one of 48 cells: the human label (A, B, neither) x what the judge chose with
 A shown first (A, B, tie, none) x what it chose with B shown first. What the counts say, and by which rules,
 is :mod:`arrkit.judge.measures`.
 """
@@ -28,7 +28,7 @@ from arrkit.judge.stats import RESAMPLES
 
 __all__ = ["TIE_CREDIT", "JudgeStats", "PairedStats", "PairedTally", "Tally", "accuracy_rule", "chosen"]
 
-_LABELS: dict[Label, int] = {Label.A: A, Label.B: B, Label.TIE: TIED}
+_LABELS: dict[Label, int] = {Label.A: A, Label.B: B, Label.TIE: TIED, Label.BOTH_BAD: TIED}
 _CHOICES: tuple[Label | None, ...] = (Label.A, Label.B, Label.TIE, None)
 
 

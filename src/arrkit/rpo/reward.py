@@ -204,8 +204,7 @@ class Referee:
         prompt = candidates.prompt
         a = _picture(f"{candidates.id}/a", candidates.a)
         b = _picture(f"{candidates.id}/b", candidates.b)
-        source = await asyncio.to_thread(shown_source, prompt)
-        await self._session.prepare([a, b] if source is None else [a, b, source])
+        await self._session.prepare([a, b, *prompt.sources])
         if a.digest == b.digest:
             # Nobody can prefer one of two images that are the same, so nobody is asked.
             return Ruling(Label.TIE, outcome=Outcome.TIE)
@@ -216,7 +215,7 @@ class Referee:
                 return written
             under = written
         began = time.monotonic()
-        straight = CompareRequest(prompt.task, prompt.text, a, b, source, under)
+        straight = CompareRequest(prompt.task, prompt.text, a, b, prompt.sources, under)
         turned = replace(straight, first=b, second=a)
         ab, ba = await together(
             [
@@ -310,10 +309,10 @@ class Referee:
         shade = tuple(secrets.token_bytes(3))
         ImageDraw.Draw(drawn).ellipse((32, 32, 96, 96), fill=(220, *shade[:2]))
         blank.putpixel((0, 0), (255, 255, 128 + shade[2] // 2))
-        source = _picture("canary/source", blank) if self._task is Task.EDIT else None
+        sources = (_picture("canary/source", blank),) if self._task is Task.EDIT else ()
         text = "Draw a red circle on white." if self._task is Task.EDIT else "a red circle on white"
         pictures = _picture("canary/drawn", drawn), _picture("canary/blank", blank)
-        request = CompareRequest(self._task, text, *pictures, source, self._dimensions)
+        request = CompareRequest(self._task, text, *pictures, sources, self._dimensions)
         try:
             async with asyncio.timeout(self._timeout):
                 return await session.compare(request)
@@ -326,7 +325,7 @@ class Referee:
 
 
 def shown_source(prompt: Prompt) -> Picture | None:
-    """The source image that a judge is shown for a prompt: None, its one, or all of them in one row.
+    """The source image that people are shown for a prompt: None, its one, or all of them in one row.
 
     In the row all have the height of the first. Reads the sources where there are several, and raises
     :class:`~arrkit.data.pairs.ImageUnreadable`.

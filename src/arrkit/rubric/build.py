@@ -222,7 +222,7 @@ def propose_request(pair: PreferencePair, recipe: Recipe) -> ProposeRequest:
     drawn = hashlib.sha256(f"{recipe.seed}/{pair.a.digest}/{pair.b.digest}".encode()).digest()[0] & 1
     first, second = (pair.b, pair.a) if drawn else (pair.a, pair.b)
     preferred = Side.FIRST if (pair.label is Label.A) != bool(drawn) else Side.SECOND
-    return ProposeRequest(pair.task, pair.prompt, first, second, preferred, recipe.criteria, pair.source)
+    return ProposeRequest(pair.task, pair.prompt, first, second, preferred, recipe.criteria, pair.sources)
 
 
 async def _verify(

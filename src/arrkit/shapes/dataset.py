@@ -107,7 +107,8 @@ class ShapesDataset:
         """The task of all pairs."""
         return self._task
 
-    def __len__(self) -> int:
+    def size(self) -> int:
+        """As many as were asked for."""
         return self._n
 
     def __iter__(self) -> Iterator[PreferencePair]:
@@ -135,7 +136,7 @@ class ShapesDataset:
             a=self._picture(f"{name}/a", a[0]),
             b=self._picture(f"{name}/b", b[0]),
             label=Label.TIE if is_tie else label,
-            source=None if source is None else self._picture(f"{name}/source", source),
+            sources=() if source is None else (self._picture(f"{name}/source", source),),
             metadata={
                 "category": category,
                 "flaws_a": ", ".join(a[1]) or "none",

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from arrkit.backends.spec import Spec
 from arrkit.canonical import digest
-from arrkit.data.pairs import Picture, Task
+from arrkit.data.pairs import Candidate, Passage, Picture, Task
 from arrkit.judge.protocol import (
     Answer,
     CompareRequest,
@@ -211,11 +211,13 @@ class ShapesJudge:
         return _Draws(noise, side, primacy, 1.0)
 
     def _assess(
-        self, request: CompareRequest | ScoreRequest | ProposeRequest, image: Picture
+        self, request: CompareRequest | ScoreRequest | ProposeRequest, image: Candidate
     ) -> Assessment | str:
         """What an image is worth, or the reason why it (or its source) is not of the shapes world."""
+        if isinstance(image, Passage) or len(request.sources) > 1:
+            return "it is more than one image"
         look = self._look(image)
-        source = None if request.source is None else self._look(request.source)
+        source = self._look(request.sources[0]) if request.sources else None
         if look.world:
             return look.world
         if source is not None and source.world:

@@ -285,7 +285,7 @@ def _prompts(task: Task, split: str, size: int) -> tuple[Prompt, ...]:
         count = TEST_PROMPTS if split == "test" else TRAIN_EDITS
         pairs = ShapesDataset(Task.EDIT, split, n=count * 6, seed=EDIT_SEED, size=size)
         return tuple(
-            Prompt(pair.id, task, pair.prompt, _sources(pair.source), {"category": pair.metadata["category"]})
+            Prompt(pair.id, task, pair.prompt, pair.sources, {"category": pair.metadata["category"]})
             for pair in pairs
         )
     rng = random.Random(f"shapes/{split}")
@@ -300,8 +300,3 @@ def _prompts(task: Task, split: str, size: int) -> tuple[Prompt, ...]:
     # Mixed, so that any first few of them hold all families.
     rng.shuffle(prompts)
     return tuple(prompts)
-
-
-def _sources(source: Picture | None) -> tuple[Picture, ...]:
-    assert source is not None
-    return (source,)

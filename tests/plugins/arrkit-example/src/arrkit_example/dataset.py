@@ -29,7 +29,7 @@ class BrightDark:
     seed: int
     task: Task = Task.T2I
 
-    def __len__(self) -> int:
+    def size(self) -> int:
         return self.count
 
     def __iter__(self) -> Iterator[PreferencePair]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL import ImageStat
 
 from arrkit.backends.spec import Spec
-from arrkit.data.pairs import Picture
+from arrkit.data.pairs import Candidate, pictures_of
 from arrkit.judge.protocol import (
     Answer,
     CompareRequest,
@@ -44,9 +44,13 @@ class Measure:
     words: tuple[str, ...]
     statement: str
 
-    def of(self, picture: Picture) -> float:
-        """The mean of the channel over the image, in [0, 1]."""
-        return ImageStat.Stat(picture.load().convert("HSV")).mean[self.channel] / 255
+    def of(self, candidate: Candidate) -> float:
+        """The mean of the channel over the candidate's images, in [0, 1]; 0 where it has none."""
+        means = [
+            ImageStat.Stat(picture.load().convert("HSV")).mean[self.channel] / 255
+            for picture in pictures_of(candidate)
+        ]
+        return sum(means) / len(means) if means else 0.0
 
 
 COLOUR = Measure("Colour", 1, ("colour", "vivid", "saturat"), "The colours are strong and vivid.")
