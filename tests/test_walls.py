@@ -43,6 +43,10 @@ WALLS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (LEARNING + "$", LEARNS),
     (ARTIFACT, (*FOUNDATION, r"arrkit\.data\b.*", ARTIFACT)),
     (r"arrkit\.judge\b.*", JUDGING),
+    (
+        r"arrkit\.backends\.datasets\b.*",
+        (*FOUNDATION, r"arrkit\.data\b.*", r"arrkit\.backends\.(plugin|spec|datasets)\b.*"),
+    ),
     (r"arrkit\.backends\b.*", (*FOUNDATION, *PROTOCOLS, r"arrkit\.backends\b.*")),
     (
         r"arrkit\.shapes\b.*",

@@ -82,11 +82,27 @@ class PolicyPlugin(Plugin):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetPlugin(Plugin):
-    """``splits`` are the values that a spec's model part may take; the first is the default."""
+    """``splits`` are the values that a spec's model part may take; the first is the default.
+
+    A public set says more: ``hub`` is its repository there, ``size`` what all of it takes on disk ("141 GB"),
+    ``gated`` whether terms must be accepted, ``removed`` whether it is gone from the hub, and ``mirrors`` are
+    other repositories with the same files. ``patterns`` are the files that ``arrkit data pull`` fetches
+    (empty: all). ``convention`` is how the label is stored, in one clause, ``official`` the name of its own
+    metric, and ``notes`` what its licence or its authors ask of whoever uses it.
+    """
 
     splits: tuple[str, ...] = ()
     license: str = ""
     embedded: bool = False
+    hub: str = ""
+    size: str = ""
+    gated: bool = False
+    removed: bool = False
+    mirrors: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    convention: str = ""
+    official: str = ""
+    notes: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,27 @@ def picture_from_bytes(data: bytes, name: str) -> Picture:
     return Picture(name, lambda: _opened(data, name))
 
 
+def picture_from_stream(open_stream: Callable[[], IO[bytes]], name: str, max_bytes: int) -> Picture:
+    """The image in a file that ``open_stream`` opens; opened at each look after a release.
+
+    ``open_stream`` may raise ``OSError``; more than ``max_bytes`` are not read.
+    """
+
+    def load() -> Opened:
+        try:
+            with open_stream() as stream:
+                data = stream.read(max_bytes + 1)
+        except FileNotFoundError as error:
+            raise ImageUnreadable(f"{name}: there is no such file") from error
+        except OSError as error:
+            raise ImageUnreadable(f"{name}: {_reason(error)}") from error
+        if len(data) > max_bytes:
+            raise ImageUnreadable(f"{name}: more than the limit of {max_bytes} bytes")
+        return _opened(data, name)
+
+    return Picture(name, load)
+
+
 def picture_from_data_url(url: str, name: str) -> Picture:
     """The image in a ``data:`` URL, base64 or percent-encoded; decoded at the first look."""
     return Picture(name, lambda: _opened(_data_of(url, name), name))

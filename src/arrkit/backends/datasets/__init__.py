@@ -1,0 +1,1 @@
+"""Public preference sets: one module for each, and where their files come from."""
