@@ -44,7 +44,7 @@ async def decide_pair(inquiry: Inquiry, request: CompareRequest, shown: Shown) -
     prompt = compare_prompt(request, shown, inquiry.wording, Form.QUESTIONS)
     answers = await inquiry.decide(prompt, compare_questions(request, inquiry.wording))
     if OVERALL not in answers:
-        raise Ended(Outcome.REFUSED, "the question which image is better was refused")
+        raise Ended(Outcome.REFUSED, "the question which candidate is better was refused")
     findings = tuple(
         _finding(criterion.id, answers.get(criterion_question_id(index)))
         for index, criterion in enumerate(_criteria(request))

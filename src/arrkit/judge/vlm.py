@@ -1,8 +1,8 @@
 """The judge on top of any vision-language endpoint: the operations, in words and images.
 
 A verdict is asked for in one of three ways (:mod:`arrkit.judge.scoring`); everything else is generated. The
-images of a pair are called Image A and Image B in the order shown: letters are places, and a rationale that
-speaks of Image A means the first image.
+candidates of a pair are called Image A and Image B in the order shown, Response A and Response B where they are
+answers of text and images: letters are places, and a rationale that speaks of Image A means the first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from arrkit.concurrency import together
 from arrkit.data.encode import LONG_EDGE, Encoded, check_size, encode
-from arrkit.data.pairs import Picture
+from arrkit.data.pairs import Candidate, Picture, pictures_of
 from arrkit.errors import InputError, nearest
 from arrkit.judge.answers.read import (
     read_proposal,
@@ -34,7 +34,7 @@ from arrkit.judge.prompts.criteria import (
     structure_prompt,
     zero_shot_prompt,
 )
-from arrkit.judge.prompts.parts import WORDINGS, Form, Prompt, Shown
+from arrkit.judge.prompts.parts import WORDINGS, Content, Form, Prompt, Shown
 from arrkit.judge.prompts.verdicts import compare_prompt, rank_prompt, score_prompt
 from arrkit.judge.prompts.wording import Wording
 from arrkit.judge.protocol import (
@@ -138,7 +138,7 @@ class VLMJudge:
         inquiry = await self._inquiry()
         mode = resolve(self._scoring, inquiry.profile, self._calls.name, findings=self._findings)
         try:
-            shown = await self._shown(inquiry, (request.first, request.second), request.source)
+            shown = await self._shown(inquiry, (request.first, request.second), request.sources)
             if mode is Scoring.DECISION:
                 return await decide_pair(inquiry, request, shown)
             if mode is Scoring.LOGPROB:
@@ -164,7 +164,7 @@ class VLMJudge:
         inquiry = await self._inquiry()
         mode = resolve(self._scoring, inquiry.profile, self._calls.name)
         try:
-            shown = await self._shown(inquiry, (request.image,), request.source)
+            shown = await self._shown(inquiry, (request.image,), request.sources)
             if mode is Scoring.DECISION:
                 return await decide_scores(inquiry, request, shown)
             if mode is Scoring.LOGPROB:
@@ -186,7 +186,7 @@ class VLMJudge:
         ids = _ids(request.dimensions)
         inquiry = await self._inquiry()
         try:
-            shown = await self._shown(inquiry, request.candidates, request.source)
+            shown = await self._shown(inquiry, request.candidates, request.sources)
             prompt = rank_prompt(request, shown, self._wording, _form(inquiry.profile))
             reader = partial(read_ranking, criteria=ids, candidates=len(request.candidates))
             read = await self._read(inquiry, prompt, reader, len(ids))
@@ -204,21 +204,21 @@ class VLMJudge:
 
     async def propose(self, request: ProposeRequest) -> Proposal:
         """Criteria that explain a known preference."""
-        pictures = (request.first, request.second)
+        candidates = (request.first, request.second)
         build = partial(propose_prompt, request)
-        return await self._proposal(build, pictures, request.source, request.count)
+        return await self._proposal(build, candidates, request.sources, request.count)
 
     async def refine(self, request: RefineRequest) -> Proposal:
         """Better criteria, after the judge has seen how these failed."""
         proposed = request.proposed
-        pictures = (proposed.first, proposed.second)
+        candidates = (proposed.first, proposed.second)
         build = partial(refine_prompt, request)
-        return await self._proposal(build, pictures, proposed.source, proposed.count)
+        return await self._proposal(build, candidates, proposed.sources, proposed.count)
 
     async def zero_shot(self, request: ZeroShotRequest) -> Proposal:
         """Criteria for a prompt before any of its images is seen."""
         return await self._proposal(
-            lambda _, wording, form: zero_shot_prompt(request, wording, form), (), None, request.count
+            lambda _, wording, form: zero_shot_prompt(request, wording, form), (), (), request.count
         )
 
     async def structure(self, request: StructureRequest) -> Structure:
@@ -251,13 +251,13 @@ class VLMJudge:
     async def _proposal(
         self,
         build: Callable[[Shown, Wording, Form], Prompt],
-        pictures: Sequence[Picture],
-        source: Picture | None,
+        candidates: Sequence[Candidate],
+        sources: Sequence[Picture],
         count: int,
     ) -> Proposal:
         inquiry = await self._inquiry()
         try:
-            shown = await self._shown(inquiry, pictures, source)
+            shown = await self._shown(inquiry, candidates, sources)
             prompt = build(shown, self._wording, _form(inquiry.profile))
             drafts = await self._read(inquiry, prompt, partial(read_proposal, count=count), count)
         except Ended as end:
@@ -281,18 +281,30 @@ class VLMJudge:
         )
         return await inquiry.read(prompt, sampling, reader)
 
-    async def _shown(self, inquiry: Inquiry, pictures: Sequence[Picture], source: Picture | None) -> Shown:
-        wanted = len(pictures) + (source is not None)
+    async def _shown(
+        self, inquiry: Inquiry, candidates: Sequence[Candidate], sources: Sequence[Picture]
+    ) -> Shown:
+        pictures = [picture for candidate in candidates for picture in pictures_of(candidate)]
+        wanted = len(pictures) + len(sources)
         if wanted > inquiry.profile.images:
-            raise InputError(
-                f"{self._calls.name} takes {inquiry.profile.images} images at once, and {wanted} are needed",
-                hint="Choose a judge that takes more.",
+            said = (
+                f"{self._calls.name} takes {inquiry.profile.images} images at once, and {wanted} are needed"
             )
-        everything = (*pictures, source) if source is not None else tuple(pictures)
-        parts = await together(self._encoded(picture, inquiry.profile) for picture in everything)
-        if source is None:
-            return Shown(tuple(parts))
-        return Shown(tuple(parts[:-1]), parts[-1])
+            if wanted > len(candidates) + 1:
+                # As many as this pair happens to have; others may have fewer.
+                raise Ended(Outcome.FAILED, said)
+            raise InputError(said, hint="Choose a judge that takes more.")
+        encoded = await together(self._encoded(picture, inquiry.profile) for picture in (*pictures, *sources))
+        parts = iter(encoded)
+        contents: list[Content] = []
+        for candidate in candidates:
+            if isinstance(candidate, Picture):
+                contents.append(next(parts))
+            else:
+                contents.append(
+                    tuple(part if isinstance(part, str) else next(parts) for part in candidate.parts)
+                )
+        return Shown(tuple(contents), tuple(parts))
 
     async def prepare(self, pictures: Sequence[Picture]) -> None:
         """Encode ``pictures`` ahead of the requests that will show them; see :class:`PreparingJudge`."""

@@ -20,8 +20,10 @@ from arrkit.judge.transport import TextPart
 def propose_prompt(request: ProposeRequest, shown: Shown, wording: Wording, form: Form) -> Prompt:
     """Criteria that explain a known preference."""
     schema = proposal_schema(request.count)
-    closing = wording.propose_closing.format(letter=_letter(request.preferred), count=request.count)
-    parts = item(request.prompt, request.task, shown, letters(wording, 2), wording)
+    closing = wording.propose_closing[request.task].format(
+        letter=_letter(request.preferred), count=request.count
+    )
+    parts = item(request.prompt, request.task, shown, letters(request.task, wording, 2), wording)
     system = _author(wording.author_role[request.task], request.task, schema, wording, form)
     return Prompt(system, (*parts, TextPart(closing)), schema, "criteria")
 
@@ -30,10 +32,14 @@ def refine_prompt(request: RefineRequest, shown: Shown, wording: Wording, form: 
     """Better criteria, with the report on those that failed. Its prefix is that of :func:`propose_prompt`."""
     proposed = request.proposed
     schema = proposal_schema(proposed.count)
-    closing = wording.refine_closing.format(letter=_letter(proposed.preferred), count=proposed.count)
+    closing = wording.refine_closing[proposed.task].format(
+        letter=_letter(proposed.preferred), count=proposed.count
+    )
     tried = [wording.refine_tried, *_numbered(request.drafts, wording)]
-    text = sections("\n".join(tried), f"{wording.refine_report}\n{request.critique.strip()}", closing)
-    parts = item(proposed.prompt, proposed.task, shown, letters(wording, 2), wording)
+    text = sections(
+        "\n".join(tried), f"{wording.refine_report[proposed.task]}\n{request.critique.strip()}", closing
+    )
+    parts = item(proposed.prompt, proposed.task, shown, letters(proposed.task, wording, 2), wording)
     system = _author(wording.author_role[proposed.task], proposed.task, schema, wording, form)
     return Prompt(system, (*parts, TextPart(text)), schema, "criteria")
 
@@ -52,7 +58,7 @@ def structure_prompt(request: StructureRequest, wording: Wording, form: Form) ->
     schema = structure_schema(len(request.pool), request.max_dimensions)
     system = sections(
         wording.editor_role[request.task],
-        wording.structure_rules,
+        wording.structure_rules[request.task],
         _answer(wording.structure_shape, schema, wording, form),
     )
     closing = wording.structure_closing.format(count=len(request.pool), dimensions=request.max_dimensions)
@@ -61,9 +67,9 @@ def structure_prompt(request: StructureRequest, wording: Wording, form: Form) ->
 
 
 def _author(role: str, task: Task, schema: Schema, wording: Wording, form: Form) -> str:
-    rules = f"{wording.criterion_rules}\n{wording.criterion_aims[task]}"
-    answer = _answer(wording.proposal_shape, schema, wording, form)
-    return sections(role, rules, wording.text_is_evidence, answer)
+    rules = f"{wording.criterion_rules[task]}\n{wording.criterion_aims[task]}"
+    answer = _answer(wording.proposal_shape[task], schema, wording, form)
+    return sections(role, rules, wording.text_is_evidence[task], answer)
 
 
 def _answer(shape: str, schema: Schema, wording: Wording, form: Form) -> str:

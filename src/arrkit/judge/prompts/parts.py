@@ -35,12 +35,16 @@ class Form(StrEnum):
     QUESTIONS = "questions"
 
 
+Content = ImagePart | tuple[str | ImagePart, ...]
+"""A candidate as it is sent: one encoded image, or text and encoded images in order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The encoded images of one request: the candidates in the order shown, and the source of an edit."""
+    """What one request shows: the candidates in the order shown, and the images that belong to the prompt."""
 
-    candidates: tuple[ImagePart, ...] = ()
-    source: ImagePart | None = None
+    candidates: tuple[Content, ...] = ()
+    sources: tuple[ImagePart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +87,51 @@ def listed(title: str, lines: Iterable[str]) -> str:
 
 
 def item(prompt: str, task: Task, shown: Shown, labels: Sequence[str], wording: Wording) -> list[Part]:
-    """The prompt, then each image behind the text that names it; the source image first."""
-    text = wording.prompt_block[task].format(prompt=fenced(prompt.strip(), "prompt"))
-    parts: list[Part] = [TextPart(text)]
-    if shown.source is not None:
-        parts += [TextPart(wording.source_image), shown.source]
-    for label, image in zip(labels, shown.candidates, strict=True):
-        parts += [TextPart(label), image]
+    """The prompt, then each image behind the text that names it; the source images first."""
+    count = len(shown.sources)
+    said = _called(fenced(prompt.strip(), "prompt"), count, wording)
+    parts: list[Part] = [TextPart(wording.prompt_block[task].format(prompt=said))]
+    for number, source in enumerate(shown.sources, start=1):
+        label = wording.source_image if count == 1 else wording.source_image_numbered.format(number=number)
+        parts += [TextPart(label), source]
+    for label, content in zip(labels, shown.candidates, strict=True):
+        if isinstance(content, ImagePart):
+            parts += [TextPart(label), content]
+        else:
+            # The roles and rules of a task whose candidates are images say nothing of response marks.
+            named = label if task is Task.INTERLEAVED else f"{label}\n{wording.made_of_parts}"
+            parts += _passage(named, content)
     return parts
 
 
-def letters(wording: Wording, count: int) -> list[str]:
-    """The labels of ``count`` images, in the order shown."""
-    return [wording.image.format(letter=letter) for letter in LETTERS[:count]]
+def _called(prompt: str, count: int, wording: Wording) -> str:
+    """``prompt`` with ``<image 2>`` called as the second of ``count`` source images is."""
+
+    def name(found: re.Match[str]) -> str:
+        number = int(found[1])
+        if not 1 <= number <= count:
+            return found[0]
+        return wording.source_mark if count == 1 else wording.source_mark_numbered.format(number=number)
+
+    return re.sub(r"<image (\d{1,4})>", name, prompt)
+
+
+def _passage(label: str, content: Sequence[str | ImagePart]) -> list[Part]:
+    """Text and images in order, all of it between marks that its text cannot close."""
+    parts: list[Part] = []
+    lines = [label, "<response>"]
+    for part in content:
+        if isinstance(part, str):
+            lines += [fenced(part.strip(), "response")] if part.strip() else []
+        else:
+            parts += [*([TextPart("\n".join(lines))] if lines else []), part]
+            lines = []
+    return [*parts, TextPart("\n".join([*lines, "</response>"]))]
+
+
+def letters(task: Task, wording: Wording, count: int) -> list[str]:
+    """The labels of ``count`` candidates, in the order shown."""
+    return [wording.image[task].format(letter=letter) for letter in LETTERS[:count]]
 
 
 def rubric_text(dimensions: Sequence[Dimension], wording: Wording) -> str:

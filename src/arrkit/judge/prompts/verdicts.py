@@ -43,16 +43,20 @@ def compare_prompt(
 ) -> Prompt:
     """Which of two images is better; in the form ``word`` by ``criterion`` alone where one is given."""
     criteria = [entry.id for dimension in request.dimensions for entry in dimension.criteria]
-    judging = [wording.seeing]
+    judging = [wording.seeing[request.task]]
     if criteria:
         judging.append(wording.under_rubric)
     else:
         judging.append(wording.aims[request.task])
-    judging += [wording.unbiased, wording.text_is_evidence, wording.ties]
+    judging += [
+        wording.unbiased[request.task],
+        wording.text_is_evidence[request.task],
+        wording.ties[request.task],
+    ]
     schema = verdict_schema(criteria)
     shape = [wording.reasoning_shape[request.task]]
     if criteria:
-        shape += [wording.verdict_criteria_shape, wording.override_shape]
+        shape += [wording.verdict_criteria_shape[request.task], wording.override_shape[request.task]]
     shape.append(wording.verdict_shape)
     system = sections(
         wording.compare_role[request.task],
@@ -60,26 +64,28 @@ def compare_prompt(
         rubric_text(request.dimensions, wording) if criteria else "",
         _answer(shape, schema, wording, form),
     )
-    parts = item(request.prompt, request.task, shown, letters(wording, 2), wording)
+    parts = item(request.prompt, request.task, shown, letters(request.task, wording, 2), wording)
     if form is Form.QUESTIONS:
         return Prompt(system, tuple(parts))
     if form is Form.WORD and criterion is not None:
-        closing = wording.choose_criterion_closing.format(criterion=criterion_text(criterion, wording))
+        closing = wording.choose_criterion_closing[request.task].format(
+            criterion=criterion_text(criterion, wording)
+        )
         return Prompt(system, (*parts, TextPart(closing)), labels=CRITERION_LABELS)
     if form is Form.WORD:
-        return Prompt(system, (*parts, TextPart(wording.choose_closing)), labels=CHOICE_LABELS)
-    return Prompt(system, (*parts, TextPart(wording.compare_closing)), schema, "verdict")
+        return Prompt(system, (*parts, TextPart(wording.choose_closing[request.task])), labels=CHOICE_LABELS)
+    return Prompt(system, (*parts, TextPart(wording.compare_closing[request.task])), schema, "verdict")
 
 
 def compare_questions(request: CompareRequest, wording: Wording) -> tuple[Question, ...]:
     """The questions of a decision endpoint: the choice, then one for each criterion."""
     criteria = [entry for dimension in request.dimensions for entry in dimension.criteria]
     return (
-        Question(OVERALL, wording.choose_question, CHOICE_LABELS),
+        Question(OVERALL, wording.choose_question[request.task], CHOICE_LABELS),
         *(
             Question(
                 criterion_question_id(index),
-                wording.criterion_question.format(criterion=criterion_text(criterion, wording)),
+                wording.criterion_question[request.task].format(criterion=criterion_text(criterion, wording)),
                 CRITERION_LABELS,
             )
             for index, criterion in enumerate(criteria)
@@ -91,25 +97,25 @@ def rank_prompt(request: RankRequest, shown: Shown, wording: Wording, form: Form
     """In which order 3 to 8 images stand, best first. Only as an object or by a skeleton."""
     criteria = [entry.id for dimension in request.dimensions for entry in dimension.criteria]
     count = len(request.candidates)
-    judging = [wording.seeing]
+    judging = [wording.seeing[request.task]]
     if criteria:
         judging.append(wording.under_rubric)
     else:
         judging.append(wording.aims[request.task])
-    judging += [wording.unbiased_many, wording.text_is_evidence]
+    judging += [wording.unbiased_many[request.task], wording.text_is_evidence[request.task]]
     schema = ranking_schema(criteria, count)
     shape = [wording.reasoning_shape[request.task]]
     if criteria:
-        shape.append(wording.ranking_criteria_shape)
-    shape.append(wording.ranking_shape)
+        shape.append(wording.ranking_criteria_shape[request.task])
+    shape.append(wording.ranking_shape[request.task])
     system = sections(
         wording.rank_role[request.task],
         listed(wording.judging, judging),
         rubric_text(request.dimensions, wording) if criteria else "",
         _answer(shape, schema, wording, form),
     )
-    closing = wording.rank_closing.format(letters=", ".join(LETTERS[:count]))
-    parts = item(request.prompt, request.task, shown, letters(wording, count), wording)
+    closing = wording.rank_closing[request.task].format(letters=", ".join(LETTERS[:count]))
+    parts = item(request.prompt, request.task, shown, letters(request.task, wording, count), wording)
     return Prompt(system, (*parts, TextPart(closing)), schema, "ranking")
 
 
@@ -130,10 +136,20 @@ def score_prompt(
     written = form in (Form.OBJECT, Form.SKELETON)
     low, high = scale
     schema = scores_schema(criteria, low, high)
-    shape = [wording.criteria_evidence_shape, wording.scores_shape.format(low=low, high=high)]
+    shape = [
+        wording.criteria_evidence_shape[request.task],
+        wording.scores_shape[request.task].format(low=low, high=high),
+    ]
     system = sections(
         wording.score_role[request.task],
-        listed(wording.judging, [wording.seeing, wording.under_rubric_score, wording.text_is_evidence]),
+        listed(
+            wording.judging,
+            [
+                wording.seeing[request.task],
+                wording.under_rubric_score,
+                wording.text_is_evidence[request.task],
+            ],
+        ),
         rubric_text(request.dimensions, wording) if written else "",
         _answer(shape, schema, wording, form),
     )
@@ -143,7 +159,7 @@ def score_prompt(
     if form is Form.WORD and criterion is not None:
         closing = wording.yes_closing[request.task].format(criterion=criterion_text(criterion, wording))
         return Prompt(system, (*parts, TextPart(closing)), labels=YES_LABELS)
-    return Prompt(system, (*parts, TextPart(wording.score_closing)), schema, "scores")
+    return Prompt(system, (*parts, TextPart(wording.score_closing[request.task])), schema, "scores")
 
 
 def score_questions(request: ScoreRequest, wording: Wording) -> tuple[Question, ...]:

@@ -14,6 +14,11 @@ BUILD = 1
 ByTask = Mapping[Task, str]
 
 
+def by_kind(image: str, response: str) -> ByTask:
+    """One sentence on candidates that are images, and one on those that are answers of text and images."""
+    return {Task.T2I: image, Task.EDIT: image, Task.INTERLEAVED: response}
+
+
 @dataclass(frozen=True, slots=True)
 class Wording:
     """All that arrkit says to a judge in one language.
@@ -34,12 +39,12 @@ class Wording:
 
     # How to judge.
     judging: str
-    seeing: str
+    seeing: ByTask
     aims: ByTask
-    unbiased: str
-    unbiased_many: str
-    ties: str
-    text_is_evidence: str
+    unbiased: ByTask
+    unbiased_many: ByTask
+    ties: ByTask
+    text_is_evidence: ByTask
 
     # The rubric.
     rubric_title: str
@@ -53,44 +58,48 @@ class Wording:
     # What the answer looks like.
     answer_title: str
     verdict_shape: str
-    verdict_criteria_shape: str
-    criteria_evidence_shape: str
-    override_shape: str
+    verdict_criteria_shape: ByTask
+    criteria_evidence_shape: ByTask
+    override_shape: ByTask
     reasoning_shape: ByTask
-    ranking_shape: str
-    ranking_criteria_shape: str
-    scores_shape: str
-    proposal_shape: str
+    ranking_shape: ByTask
+    ranking_criteria_shape: ByTask
+    scores_shape: ByTask
+    proposal_shape: ByTask
     structure_shape: str
     exactly_this: str
     word_answer: str
     short_answers: str
 
     # What a criterion is.
-    criterion_rules: str
+    criterion_rules: ByTask
     criterion_aims: ByTask
-    structure_rules: str
+    structure_rules: ByTask
 
     # The item: prompt, images, closing instruction.
     prompt_block: ByTask
     source_image: str
-    image: str
+    source_image_numbered: str
+    source_mark: str
+    source_mark_numbered: str
+    image: ByTask
     judged_image: ByTask
+    made_of_parts: str
     pool_line: str
     dimension_hint: str
-    compare_closing: str
-    choose_closing: str
-    choose_criterion_closing: str
-    choose_question: str
-    criterion_question: str
-    rank_closing: str
-    score_closing: str
+    compare_closing: ByTask
+    choose_closing: ByTask
+    choose_criterion_closing: ByTask
+    choose_question: ByTask
+    criterion_question: ByTask
+    rank_closing: ByTask
+    score_closing: ByTask
     yes_closing: ByTask
     yes_question: ByTask
-    propose_closing: str
+    propose_closing: ByTask
     refine_tried: str
-    refine_report: str
-    refine_closing: str
+    refine_report: ByTask
+    refine_closing: ByTask
     zero_shot_closing: ByTask
     structure_closing: str
     further: str
