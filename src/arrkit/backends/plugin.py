@@ -87,8 +87,9 @@ class DatasetPlugin(Plugin):
     A public set says more: ``hub`` is its repository there, ``size`` what all of it takes on disk ("141 GB"),
     ``gated`` whether terms must be accepted, ``removed`` whether it is gone from the hub, and ``mirrors`` are
     other repositories with the same files. ``patterns`` are the files that ``arrkit data pull`` fetches
-    (empty: all). ``convention`` is how the label is stored, in one clause, ``official`` the name of its own
-    metric, and ``notes`` what its licence or its authors ask of whoever uses it.
+    (empty: all); ``{split}`` in them stands for the split. ``images`` is how the images are kept and
+    ``convention`` how the label is, in one clause each, ``official`` the name of the set's own metric, and
+    ``notes`` what its licence or its authors ask of whoever uses it.
     """
 
     splits: tuple[str, ...] = ()
@@ -100,6 +101,7 @@ class DatasetPlugin(Plugin):
     removed: bool = False
     mirrors: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
+    images: str = ""
     convention: str = ""
     official: str = ""
     notes: str = ""
