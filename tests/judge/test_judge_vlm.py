@@ -12,7 +12,7 @@ from fake_calls import DECIDES, GENERATES, PROBES, FakeCalls, words
 from PIL import Image, ImageDraw
 from scripted import flat, pair, unreadable
 
-from arrkit.data.pairs import ImageUnreadable, Label, Picture, Task
+from arrkit.data.pairs import ImageUnreadable, Label, Passage, Picture, Task
 from arrkit.errors import InputError, RunError
 from arrkit.judge.calling import Called
 from arrkit.judge.choices import Scoring
@@ -43,6 +43,7 @@ from arrkit.judge.transport import (
     ImagePart,
     ModelProfile,
     Reply,
+    TextPart,
     TransportError,
 )
 from arrkit.judge.vlm import VLMJudge
@@ -121,7 +122,7 @@ def test_a_tie_of_a_judge_that_could_tell_nothing_is_no_tie():
 
 
 def test_images_follow_their_labels_in_the_order_shown_and_the_source_comes_first():
-    request = CompareRequest(Task.EDIT, "paint it white", WHITE, BLACK, source=GREY)
+    request = CompareRequest(Task.EDIT, "paint it white", WHITE, BLACK, sources=(GREY,))
     _, calls = compare([bare("A")], request)
     parts = calls.requests[0].parts
     labels = [before.text for before, part in pairwise(parts) if isinstance(part, ImagePart)]
@@ -129,6 +130,37 @@ def test_images_follow_their_labels_in_the_order_shown_and_the_source_comes_firs
     images = [part for part in parts if isinstance(part, ImagePart)]
     again = compare([bare("A")], replace(request, first=BLACK, second=WHITE))[1].requests[0]
     assert [part for part in again.parts if isinstance(part, ImagePart)] == [images[0], images[2], images[1]]
+
+
+def test_answers_of_text_and_images_keep_their_order_and_swap_whole():
+    first, second = Passage(("one", WHITE, "two", BLACK)), Passage(("only text",))
+    request = CompareRequest(Task.INTERLEAVED, "explain <image 1>", first, second, (GREY, BLACK))
+    script = [{"reasoning": "", "verdict": "B"}]
+    said, calls = compare(script, request)
+    assert said.preferred is Side.SECOND
+    parts = calls.requests[0].parts
+    texts = [part.text if isinstance(part, TextPart) else "*" for part in parts]
+    assert texts[1:] == [
+        *("Source image 1:", "*", "Source image 2:", "*"),
+        *("Response A:\n<response>\none", "*", "two", "*", "</response>"),
+        "Response B:\n<response>\nonly text\n</response>",
+        "Judge Response A and Response B, and answer with the JSON object.",
+    ]
+    images = [part for part in parts if isinstance(part, ImagePart)]
+    assert images[1] == images[3]
+    assert images[0] != images[2]
+    again = compare(script, replace(request, first=second, second=first))[1].requests[0]
+    assert (again.system, again.parts[:5]) == (calls.requests[0].system, parts[:5])
+    assert "only text" in again.parts[5].text
+
+
+def test_a_pair_that_happens_to_hold_too_many_images_fails_by_itself():
+    long = Passage(("one", *[WHITE] * 4))
+    few = replace(GENERATES, images=3)
+    said, calls = compare([], CompareRequest(Task.INTERLEAVED, "explain", long, long), few)
+    assert said.outcome is Outcome.FAILED
+    assert "takes 3 images at once" in said.detail
+    assert not calls.requests
 
 
 def test_the_static_prefix_is_byte_equal_over_pairs_and_orders():
@@ -383,7 +415,7 @@ def test_a_way_can_be_chosen():
 # --- the other operations
 
 
-SCORE = ScoreRequest(Task.EDIT, "paint it white", WHITE, RUBRIC, source=GREY)
+SCORE = ScoreRequest(Task.EDIT, "paint it white", WHITE, RUBRIC, sources=(GREY,))
 
 
 def score(script, profile=GENERATES, **options):

@@ -225,7 +225,7 @@ def test_all_problems_are_told_at_once_each_at_its_line() -> None:
         ("r.json:1", 'missing key "name"'),
         (
             f"r.json:{line_of(text, 't2v')}",
-            '"task" must be one of "t2i", "edit", not "t2v" (did you mean "t2i"?)',
+            '"task" must be one of "t2i", "edit", "interleaved", not "t2v" (did you mean "t2i"?)',
         ),
         (f"r.json:{line_of(text, 'guidence')}", 'unknown key "guidence" (did you mean "guidance"?)'),
         (

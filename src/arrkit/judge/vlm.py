@@ -1,8 +1,9 @@
 """The judge on top of any vision-language endpoint: the operations, in words and images.
 
 A verdict is asked for in one of three ways (:mod:`arrkit.judge.scoring`); everything else is generated. The
-candidates of a pair are called Image A and Image B in the order shown, Response A and Response B where they are
-answers of text and images: letters are places, and a rationale that speaks of Image A means the first.
+candidates of a pair are called Image A and Image B in the order shown, or Response A and Response B where
+they are answers of text and images: letters are places, and a rationale that speaks of Image A means the
+first.
 """
 
 from __future__ import annotations
