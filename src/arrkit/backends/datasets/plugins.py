@@ -20,7 +20,7 @@ _IMAGES = {"images": Parameter("", "folder that image paths start from; the set'
 _TABLE = ("pyarrow",)
 
 hpdv3 = DatasetPlugin(
-    summary="HPDv3: 1.17 million votes on what people prefer of a prompt's images, photos among them",
+    summary="HPDv3: 1.17 million pairs of images for a prompt, real photos among them",
     factory="arrkit.backends.datasets.hpdv3:make",
     parameters=_FILES | _IMAGES,
     extra=EXTRA,
@@ -47,14 +47,14 @@ hpdv3_plusplus = DatasetPlugin(
     splits=("test_aes", "test_tf", "train_aes", "train_tf", "stage1_ref"),
     license="Apache-2.0",
     hub="Junjun2333/HPDv3-PlusPlus",
-    size="201,556 pairs",
-    images="files that the rows name; those of stage1_ref are HPDv3's",
+    patterns=("{split}.json", "images.tar.part*"),
+    images="files in one split tar; those of stage1_ref are HPDv3's, and not in it",
     convention="path1 is always the preferred image",
     official="strict-pair",
 )
 
 hpdv2 = DatasetPlugin(
-    summary="HPDv2: 645,090 pairs for training, 400 ranked groups of a prompt's images for testing",
+    summary="HPDv2: 645,000 pairs for training, 400 ranked groups of a prompt's images for testing",
     factory="arrkit.backends.datasets.hpdv2:make",
     parameters=_FILES | _IMAGES,
     extra=EXTRA,
@@ -81,7 +81,7 @@ imagerewarddb = DatasetPlugin(
     splits=("test", "validation", "train"),
     license="Apache-2.0",
     hub="zai-org/ImageRewardDB",
-    size="62,600 images",
+    size="23.2 GB",
     mirrors=("THUDM/ImageRewardDB",),
     patterns=("images/{split}/*",),
     images="WebP files in zips, each with its JSON",

@@ -1,0 +1,190 @@
+"""What the adapters of public sets share: ids, groups made into pairs, rows that cannot be used, images.
+
+A set's rows are read by a function of the adapter; :class:`SetPairs` makes a dataset of it. A row that
+cannot be used is raised as :class:`RowUnusable`, counted, and passed over. No image is opened before someone
+looks at it, and no row is held once its pairs are made.
+
+Ids are row numbers or the set's own, and pictures are named by their files: neither tells which candidate is
+preferred, even where the set keeps that in the order of its columns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+
+from arrkit.backends.spec import Spec
+from arrkit.data.files import Files
+from arrkit.data.pairs import Label, Picture, PreferencePair, Task
+from arrkit.errors import InputError, Problem
+
+NAMED = 20
+"""So many of the rows that cannot be used are named; all are counted."""
+
+Metadata = dict[str, str | int | float | bool]
+
+
+class RowUnusable(Exception):
+    """A row is no pair; the message says why, in one clause that other such rows share."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedRow:
+    """A row that was passed over."""
+
+    origin: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Skips:
+    """The rows that one pass could not use: how many for each reason, and the first of them by name."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    rows: list[SkippedRow] = field(default_factory=list)
+
+    def add(self, origin: str, reason: str) -> None:
+        """Count one row."""
+        self.counts[reason] += 1
+        if len(self.rows) < NAMED:
+            self.rows.append(SkippedRow(origin, reason))
+
+
+Read = Callable[[Skips], Iterator[PreferencePair]]
+"""One pass over a set: yields its pairs and counts the rows it cannot use."""
+
+
+class SetPairs:
+    """The pairs of one split; a :class:`~arrkit.data.pairs.PairDataset` that reads its files on each pass.
+
+    ``size`` gives the number of pairs where it is known without a pass. After a pass ``skipped`` are the
+    first rows that it could not use and ``left_out`` how many there were for each reason.
+    """
+
+    def __init__(
+        self, spec: Spec, task: Task | None, files: Files, read: Read, size: Callable[[], int | None]
+    ) -> None:
+        self._spec, self._task, self._files = spec, task, files
+        self._read, self._size = read, size
+        self._skips = Skips()
+
+    @property
+    def name(self) -> str:
+        """The spec, with the commit where the files are the hub's."""
+        options = {**self._spec.options}
+        if self._files.revision:
+            options["revision"] = self._files.revision
+        return str(replace(self._spec, options=options))
+
+    @property
+    def task(self) -> Task | None:
+        """The task of all pairs, or None where rows differ."""
+        return self._task
+
+    @property
+    def revision(self) -> str:
+        """The commit of the files on the hub; empty for a folder."""
+        return self._files.revision
+
+    @property
+    def skipped(self) -> Sequence[SkippedRow]:
+        """The first rows that the last pass could not use."""
+        return tuple(self._skips.rows)
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """How many rows the last pass could not use, for each reason."""
+        return dict(self._skips.counts)
+
+    def __iter__(self) -> Iterator[PreferencePair]:
+        """The pairs in the order of the files; raises ``InputError`` where not one row can be used."""
+        skips = self._skips = Skips()
+        any_pair = False
+        for pair in self._read(skips):
+            any_pair = True
+            yield pair
+        if not any_pair and skips.rows:
+            first, count = skips.rows[0], skips.counts.total()
+            rows = "its one row" if count == 1 else f"none of its {count} rows"
+            verb = "cannot" if count == 1 else "can"
+            raise InputError(
+                Problem(f"{rows} {verb} be used: {first.reason}", f"{self._files.name}/{first.origin}")
+            )
+
+    def size(self) -> int | None:
+        """How many pairs there are, or None where only a pass tells."""
+        return self._size()
+
+
+def unknown_size() -> None:
+    """The size of a set that must be read to be counted."""
+    return
+
+
+def text_of(row: Mapping[str, object], key: str) -> str:
+    """The text under a key; raises :class:`RowUnusable` where there is none."""
+    value = row.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise RowUnusable(f"it has no {key}")
+    return value
+
+
+def number_of(value: object) -> float | None:
+    """A number, or None for anything else; ``True`` is none, and neither is a number beyond all bounds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) < float("inf") else None
+
+
+def metadata_of(row: Mapping[str, object], keys: Sequence[str]) -> Metadata:
+    """The plain values under ``keys``; what is absent or null stays out."""
+    return {key: value for key in keys if isinstance(value := row.get(key), str | int | float | bool)}
+
+
+def by_rank(a: float, b: float) -> Label:
+    """The label of two ranks, of which the smaller one is better."""
+    return Label.A if a < b else Label.B if b < a else Label.TIE
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Candidates for one prompt, with their ranks (smaller is better) in the same order.
+
+    ``of_each`` is metadata of the candidates: of a pair, ``model`` becomes ``model_a`` and ``model_b``.
+    ``rankings`` are those of single people, from which votes are counted; each is as long as the candidates.
+    """
+
+    id: str
+    prompt: str
+    candidates: Sequence[Picture]
+    ranks: Sequence[int]
+    origin: str
+    metadata: Metadata = field(default_factory=dict)
+    of_each: Sequence[Metadata] = ()
+    rankings: Sequence[Sequence[float]] = ()
+
+    def pairs(self, task: Task = Task.T2I) -> Iterator[PreferencePair]:
+        """Each two candidates once: (0, 1), (0, 2), ... Their ids count the candidates from 1."""
+        for i, j in combinations(range(len(self.candidates)), 2):
+            metadata: Metadata = {**self.metadata, "rank_a": self.ranks[i], "rank_b": self.ranks[j]}
+            if self.of_each:
+                metadata |= {f"{key}_a": value for key, value in self.of_each[i].items()}
+                metadata |= {f"{key}_b": value for key, value in self.of_each[j].items()}
+            votes = None
+            if self.rankings:
+                chosen = [by_rank(ranking[i], ranking[j]) for ranking in self.rankings]
+                votes = (chosen.count(Label.A), chosen.count(Label.B))
+            yield PreferencePair(
+                id=f"{self.id}-{i + 1}-{j + 1}",
+                task=task,
+                prompt=self.prompt,
+                a=self.candidates[i],
+                b=self.candidates[j],
+                label=by_rank(self.ranks[i], self.ranks[j]),
+                group=self.id,
+                votes=votes,
+                metadata=metadata,
+                origin=self.origin,
+            )
