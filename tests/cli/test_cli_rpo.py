@@ -95,7 +95,7 @@ def test_where_no_prompt_can_be_used_the_command_fails_as_input(arrkit, folder):
 
 def test_rows_of_edits_with_missing_and_unreadable_sources_are_listed_together(arrkit, folder):
     pair = next(iter(make_dataset("shapes-edit:train?n=1")))
-    pair.source.load().save(folder / "good.png")
+    pair.sources[0].load().save(folder / "good.png")
     (folder / "text.png").write_text("no image")
     rows = [
         {"instruction": pair.prompt, "source": name, "id": name}

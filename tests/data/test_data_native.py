@@ -47,7 +47,7 @@ def problems_of(value: object, task: Task | None = None, repeated: tuple[str, ..
 
 
 def names(pair: PreferencePair) -> tuple[str | None, str, str]:
-    source = None if pair.source is None else Path(pair.source.name).name
+    source = Path(pair.sources[0].name).name if pair.sources else None
     return source, Path(pair.a.name).name, Path(pair.b.name).name
 
 
@@ -69,7 +69,7 @@ def paint(folder: Path, **colours: str) -> None:
 def test_a_row_becomes_a_pair() -> None:
     pair = pair_of({**T2I, "id": "kite-1", "category": "counting", "votes": 7, "metadata": {"model": "m1"}})
     assert (pair.id, pair.task, pair.prompt, pair.label) == ("kite-1", Task.T2I, "a kite", Label.A)
-    assert (pair.a.name, pair.b.name, pair.source) == ("root/a.png", "root/b.png", None)
+    assert (pair.a.name, pair.b.name, pair.sources) == ("root/a.png", "root/b.png", ())
     assert pair.metadata == {"category": "counting", "votes": 7, "model": "m1"}
     assert pair.origin == "pairs.jsonl:14"
 
@@ -422,7 +422,7 @@ def test_every_format_gives_the_same_pairs(tmp_path: Path) -> None:
     seen = []
     for name in ("p.jsonl", "p.json", "p.yaml", "p.yml"):
         pairs = open_pairs(tmp_path / name)
-        assert len(pairs) == 3
+        assert pairs.size() == 3
         assert pairs.name == str(tmp_path / name)
         assert pairs.task is None
         seen.append([(p.id, p.task, p.prompt, p.label, dict(p.metadata), p.digest) for p in pairs])
@@ -506,7 +506,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_rows_of_another_task_are_left_out_and_counted(tmp_path: Path) -> None:
     file = save(tmp_path / "p.jsonl", {**T2I, "task": "t2i"}, EDIT, {**EDIT, "task": "edit"})
     pairs = open_pairs(file, task=Task.EDIT)
-    assert (len(pairs), pairs.task, pairs.check().other_task) == (2, Task.EDIT, 1)
+    assert (pairs.size(), pairs.task, pairs.check().other_task) == (2, Task.EDIT, 1)
     assert [pair.id for pair in pairs] == ["row-2", "row-3"]
     file = save(tmp_path / "q.jsonl", {**T2I, "task": "t2i"})
     with pytest.raises(InputError, match="holds no pairs for the task edit: its one row names another task"):
@@ -559,7 +559,7 @@ def test_pairs_without_a_check(tmp_path: Path) -> None:
     assert next(iter(pairs)).id == "row-1"
     assert pairs.task is Task.T2I
     with pytest.raises(InputError):
-        len(pairs)
+        pairs.size()
 
 
 # Digests

@@ -24,7 +24,7 @@ def pair(name: str, label: Label = Label.A, task: Task = Task.T2I, source: str =
         picture("red"),
         picture("blue"),
         label,
-        picture(source) if source else None,
+        (picture(source),) if source else (),
         {"category": "c", "n": 1.5, "ok": True},
     )
 
@@ -67,7 +67,7 @@ def test_where_the_files_stand(tmp_path: Path) -> None:
     ]
     (moved := tmp_path / "moved").parent.mkdir(exist_ok=True)
     (tmp_path / "out").rename(moved)
-    assert len(open_pairs(moved / "pairs.jsonl", strict=True)) == 1
+    assert open_pairs(moved / "pairs.jsonl", strict=True).size() == 1
 
 
 def test_what_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ class Pairs:
     def __iter__(self):
         return iter(self.pairs)
 
-    def __len__(self) -> int:
+    def size(self) -> int:
         return len(self.pairs)
 
 

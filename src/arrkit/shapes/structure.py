@@ -61,7 +61,7 @@ def structure_drafts(
         else:
             verbatim[_normalised(draft.statement)].append(index)
     groups: list[tuple[str, list[StructuredCriterion]]] = []
-    for name, checks in _DIMENSIONS[task].items():
+    for name, checks in _DIMENSIONS.get(task, {}).items():
         criteria = [
             StructuredCriterion(general(check, task), tuple(members.pop(check)))
             for check in checks
