@@ -1,5 +1,6 @@
 """Rows come one at a time, each with its line, and one bad row does not spoil the next."""
 
+import gzip
 import io
 import json
 from pathlib import Path
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 
 from arrkit.data import readers
 from arrkit.data import yaml_rows as yaml_rows_module
-from arrkit.data.readers import iter_array, read_json, read_jsonl, read_rows
+from arrkit.data.files import LocalFiles
+from arrkit.data.json_array import ArrayText
+from arrkit.data.readers import read_json, read_jsonl, read_rows, rows_in
 from arrkit.data.rows import BrokenRow, Row
 from arrkit.data.yaml_rows import read_yaml
 
@@ -22,6 +25,13 @@ values = st.recursive(
     ),
     max_leaves=8,
 )
+
+
+def no_decoder(text: str, at: int) -> tuple[object, int]:
+    """What cannot read anything, so that every element's end is looked for by its brackets."""
+    raise ValueError(text, at)
+
+
 gaps = st.text(" \t\r\n", max_size=3)
 
 
@@ -38,9 +48,10 @@ def test_any_array_in_any_pieces(
         text += json.dumps(item, indent=indent, ensure_ascii=data.draw(st.booleans())) + data.draw(gaps)
         text += "," if index < len(items) - 1 else ""
     text += data.draw(gaps) + "]" + data.draw(gaps)
-    found = list(iter_array(text[i : i + size] for i in range(0, len(text), size)))
-    assert [json.loads(element) for _, element in found] == items
-    assert [line for line, _ in found] == lines
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+    found = list(ArrayText(pieces, 10_000).elements(no_decoder))
+    assert [json.loads(element or "") for _, _, element in found] == items
+    assert [line for line, _, _ in found] == lines
     rows = list(read_json(io.BytesIO(text.encode()), chunk=size))
     assert [(row.number, row.line, row.value) for row in rows if isinstance(row, Row)] == [
         (number, line, item) for number, (line, item) in enumerate(zip(lines, items, strict=True), start=1)
@@ -260,3 +271,57 @@ def test_the_suffix_decides(tmp_path: Path) -> None:
     for name, text in (texts | {"a.json": "[{}, {}]", "a.txt": "[{}, {}]"}).items():
         (tmp_path / name).write_text(text)
         assert [row.value for row in read_rows(tmp_path / name) if isinstance(row, Row)] == [{}, {}], name
+
+
+@settings(max_examples=60)
+@given(st.lists(values, max_size=4), st.lists(values, max_size=3), st.booleans(), st.integers(1, 40))
+def test_an_array_within_an_object(items: list[object], others: list[object], after: bool, size: int) -> None:
+    members = [f'"m{number}" : {json.dumps(other)}' for number, other in enumerate(others)]
+    members.insert(len(members) if not after else 0, f'"pairs": {json.dumps(items)}')
+    text = " {" + " ,\n".join(members) + " } \n"
+    assert [*json.loads(text)["pairs"]] == items
+    rows = list(read_json(io.BytesIO(text.encode()), key="pairs", chunk=size))
+    assert [row.value for row in rows if isinstance(row, Row)] == items
+    assert len(rows) == len(items)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[1]", 'an object with an array "pairs"'),
+        ("{}", 'an object with an array "pairs"'),
+        ('{"other": [1], "x": {"pairs": [2]}}', 'an object with an array "pairs"'),
+        ('{"pairs": {"a": 1}}', 'an object with an array "pairs"'),
+        ('{"pairs": [1]', "the object around the array is not closed"),
+        ('{"pairs": [1]} 2', "more behind the closing bracket"),
+        ('{"pairs": [1], "x": 2', "the object is not closed"),
+        ('{"pairs"', "the object is not closed"),
+    ],
+)
+def test_objects_without_the_array(text: str, what: str) -> None:
+    for chunk in (3, 100):
+        rows = list(read_json(io.BytesIO(text.encode()), key="pairs", chunk=chunk))
+        assert [what in row.what for row in rows if isinstance(row, BrokenRow)] == [True], rows
+
+
+def test_rows_of_packed_files(tmp_path: Path) -> None:
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(b'{"pairs": [{"a": 1}, {"a": 2}]}'))
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b'{"a": 1}\n{"a": 2}\n'))
+    for name, key in (("a.json.gz", "pairs"), ("b.jsonl.gz", "")):
+        rows = list(rows_in(LocalFiles(tmp_path), name, key=key))
+        assert [row.value for row in rows if isinstance(row, Row)] == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl"])
+def test_a_damaged_packed_file_ends_in_a_broken_row(tmp_path: Path, suffix: str) -> None:
+    rows = "".join(f'{{"a": "{number * 7919 % 1009}"}}\n' for number in range(5000))
+    text = rows if suffix == ".jsonl" else f"[{','.join(rows.splitlines())}]"
+    packed = gzip.compress(text.encode())
+    spoilt = bytearray(packed)
+    spoilt[len(packed) // 2] ^= 0xFF
+    for data in (packed[:-500], bytes(spoilt), b"not gzip"):
+        (tmp_path / f"a{suffix}.gz").write_bytes(data)
+        *_, last = read_rows(tmp_path / f"a{suffix}.gz")
+        assert isinstance(last, BrokenRow)
+        assert last.last
+        assert "cannot be unpacked" in last.what

@@ -7,45 +7,71 @@ cannot read it yields as a :class:`~arrkit.data.rows.BrokenRow` and goes on with
 from __future__ import annotations
 
 import codecs
+import gzip
 import json
-import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import IO
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import IO, cast
 
+from arrkit.data.files import Files
+from arrkit.data.json_array import ArrayText, NotAnArray
 from arrkit.data.rows import BrokenRow, Row
 
 ROW_LIMIT = 256 * 2**20
 """The longest row, in bytes of JSONL or characters of a JSON array: room for images in data URLs, and an end
 to a file with a quote left open."""
 
+_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)  # what reading a damaged gzip file raises
+
 _CHUNK = 1 << 16
-_TOP = re.compile(r'["\[\]{},]')
-_NESTED = re.compile(r'["\[\]{}]')
-_STRING = re.compile(r'["\\]')
 
 
 def read_rows(path: Path) -> Iterator[Row | BrokenRow]:
     """The rows of a file: ``.jsonl`` by line, ``.yaml`` and ``.yml`` as YAML, all else as one JSON array.
 
-    Raises ``OSError`` where the file cannot be opened.
+    With ``.gz`` behind the suffix the file is unpacked while it is read. Raises ``OSError`` where the file
+    cannot be opened.
     """
-    suffix = path.suffix.lower()
     with path.open("rb") as stream:
-        if suffix in (".jsonl", ".ndjson"):
-            yield from read_jsonl(stream)
-        elif suffix in (".yaml", ".yml"):
-            from arrkit.data.yaml_rows import read_yaml
+        yield from stream_rows(stream, path.name)
 
-            yield from read_yaml(stream)
-        else:
-            yield from read_json(stream)
+
+def rows_in(files: Files, path: str, *, key: str = "") -> Iterator[Row | BrokenRow]:
+    """As :func:`read_rows`, of one of the files of a set; ``key`` as in :func:`read_json`."""
+    with files.open(path) as stream:
+        yield from stream_rows(stream, path, key=key)
+
+
+def stream_rows(stream: IO[bytes], name: str, *, key: str = "") -> Iterator[Row | BrokenRow]:
+    """The rows of an open file that is called ``name``."""
+    suffixes = [suffix.lower() for suffix in PurePath(name).suffixes]
+    if suffixes[-1:] == [".gz"]:
+        stream = cast(IO[bytes], gzip.GzipFile(fileobj=stream))
+        suffixes.pop()
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix in (".jsonl", ".ndjson"):
+        yield from read_jsonl(stream)
+    elif suffix in (".yaml", ".yml"):
+        from arrkit.data.yaml_rows import read_yaml
+
+        yield from read_yaml(stream)
+    else:
+        yield from read_json(stream, key=key)
 
 
 def read_jsonl(stream: IO[bytes]) -> Iterator[Row | BrokenRow]:
     """One JSON value a line; blank lines are passed over."""
     number = line = 0
-    while raw := stream.readline(ROW_LIMIT):
+    parser = _Parser()
+    while True:
+        try:
+            raw = stream.readline(ROW_LIMIT)
+        except _DAMAGED as error:
+            yield _not_unpacked(error, number + 1, line + 1)
+            return
+        if not raw:
+            return
         line += 1
         if line == 1:
             raw = raw.removeprefix(codecs.BOM_UTF8)
@@ -69,128 +95,33 @@ def read_jsonl(stream: IO[bytes]) -> Iterator[Row | BrokenRow]:
         except UnicodeDecodeError as error:
             yield BrokenRow(number, line, _not_utf8(error))
             continue
-        yield _parsed(text.rstrip("\r\n"), number, line)
+        yield parser.row(text.rstrip("\r\n"), number, line)
 
 
-def read_json(stream: IO[bytes], *, chunk: int = _CHUNK) -> Iterator[Row | BrokenRow]:
-    """The elements of one JSON array, reading ``chunk`` bytes at a time."""
-    number = 0
-    line = 1
+def read_json(stream: IO[bytes], *, key: str = "", chunk: int = _CHUNK) -> Iterator[Row | BrokenRow]:
+    """The elements of one JSON array, reading ``chunk`` bytes at a time.
+
+    With ``key`` the file holds an object and the array stands under that key. As fast as :func:`json.load`,
+    with one row in memory.
+    """
+    number, line = 0, 1
+    parser = _Parser()
+    repeated = parser.repeated
     try:
-        for number, (line, text) in enumerate(iter_array(_texts(stream, chunk)), start=1):
-            row = _parsed(text, number, line)
-            yield row
-    except _NoArrayError as error:
+        text = ArrayText(_texts(stream, chunk), ROW_LIMIT, key)
+        for number, (line, value, broken) in enumerate(text.elements(parser.decoder.raw_decode), start=1):
+            if broken is None and not repeated:
+                yield Row(number, line, value)
+            elif broken is None:
+                yield Row(number, line, value, parser.taken())
+            else:
+                yield parser.row(broken, number, line)
+    except NotAnArray as error:
         yield BrokenRow(number + 1, error.line, error.what, error.hint, last=True)
     except UnicodeDecodeError as error:
         yield BrokenRow(number + 1, line, f"{_not_utf8(error)} in this row or after it", last=True)
-
-
-class _NoArrayError(Exception):
-    def __init__(self, line: int, what: str, hint: str = "") -> None:
-        super().__init__(what)
-        self.line, self.what, self.hint = line, what, hint
-
-
-def iter_array(chunks: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """The elements of a JSON array that arrives in pieces, as (line, text).
-
-    The text is that between two commas of the array, whatever it is: an element that is not JSON does not
-    spoil the next. Lines count from 1 and are where the element's first character stands.
-    """
-    scanner = _ArrayScanner()
-    for chunk in chunks:
-        yield from scanner.feed(chunk)
-    scanner.finish()
-
-
-class _ArrayScanner:
-    """Finds the commas of the outer array; strings are skipped, brackets within an element are counted."""
-
-    def __init__(self) -> None:
-        self.line = 1  # of the first character in `pieces`
-        self.pieces: list[str] = []
-        self.size = 0
-        self.depth = -1  # -1 before the array, 0 in it, -2 behind it
-        self.in_string = self.escaped = False
-        self.elements = 0
-
-    def feed(self, chunk: str) -> Iterator[tuple[int, str]]:
-        start = at = 0
-        if self.depth == -1:
-            at = start = self.opening(chunk)
-        while self.depth >= 0 and at < len(chunk):
-            if self.escaped:
-                self.escaped = False
-                at += 1
-                continue
-            pattern = _STRING if self.in_string else _TOP if self.depth == 0 else _NESTED
-            match = pattern.search(chunk, at)
-            if match is None:
-                break
-            at = match.end()
-            sign = match[0]
-            if sign == '"':
-                self.in_string = not self.in_string
-            elif sign == "\\":
-                self.escaped = True
-            elif sign in "[{":
-                self.depth += 1
-            elif self.depth > 0:
-                self.depth -= 1
-            elif sign != "}":  # a comma or the closing bracket of the array itself
-                self.keep(chunk[start : match.start()])
-                start = at
-                yield from self.element(closing=sign == "]")
-        if self.depth == -2:
-            self.behind(chunk[start:])
-        elif self.depth >= 0:
-            self.keep(chunk[start:])
-
-    def opening(self, chunk: str) -> int:
-        """Where the array begins in the chunk; its length where it does not yet."""
-        rest = chunk.lstrip(" \t\r\n")
-        skipped = len(chunk) - len(rest)
-        self.line += chunk.count("\n", 0, skipped)
-        if not rest:
-            return len(chunk)
-        if rest[0] != "[":
-            hint = "For one object on each line, name the file .jsonl." if rest[0] == "{" else ""
-            raise _NoArrayError(self.line, "a JSON file must hold one array of rows", hint)
-        self.depth = 0
-        return skipped + 1
-
-    def keep(self, text: str) -> None:
-        self.pieces.append(text)
-        self.size += len(text)
-        if self.size > ROW_LIMIT:
-            raise _NoArrayError(self.line, f"the row is longer than {ROW_LIMIT // 2**20} Mi characters")
-
-    def element(self, *, closing: bool) -> Iterator[tuple[int, str]]:
-        text = "".join(self.pieces)
-        bare = text.lstrip(" \t\r\n")
-        line = self.line + text.count("\n", 0, len(text) - len(bare))
-        self.line += text.count("\n")
-        self.pieces.clear()
-        self.size = 0
-        if closing:
-            self.depth = -2
-        if bare or not closing or self.elements:
-            self.elements += 1
-            yield line, bare.rstrip(" \t\r\n")
-
-    def behind(self, text: str) -> None:
-        bare = text.lstrip(" \t\r\n")
-        self.line += text.count("\n", 0, len(text) - len(bare))
-        if bare:
-            raise _NoArrayError(self.line, "there is more behind the closing bracket of the array")
-
-    def finish(self) -> None:
-        if self.depth >= 0:
-            what = "a string is not closed" if self.in_string else "the array is not closed"
-            text = "".join(self.pieces)
-            line = self.line + text.count("\n", 0, len(text) - len(text.lstrip(" \t\r\n")))
-            raise _NoArrayError(line, f"the file ends in the middle of a row: {what}")
+    except _DAMAGED as error:
+        yield _not_unpacked(error, number + 1, line)
 
 
 def _texts(stream: IO[bytes], chunk: int) -> Iterator[str]:
@@ -200,33 +131,45 @@ def _texts(stream: IO[bytes], chunk: int) -> Iterator[str]:
     yield decoder.decode(b"", final=True)
 
 
-def _parsed(text: str, number: int, line: int) -> Row | BrokenRow:
-    repeated: list[str] = []
+class _Parser:
+    """A JSON decoder that notes keys that stand twice in an object."""
 
-    def gather(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    def __init__(self) -> None:
+        self.repeated: list[str] = []
+        self.decoder = json.JSONDecoder(object_pairs_hook=self.gather)
+
+    def gather(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
         if len(found) < len(pairs):
             seen: set[str] = set()
             for key, _ in pairs:
                 if key in seen:
-                    repeated.append(key)
+                    self.repeated.append(key)
                 seen.add(key)
         return found
 
-    try:
-        value = json.loads(text, object_pairs_hook=gather)
-    except json.JSONDecodeError as error:
-        if not text:
-            return BrokenRow(number, line, "a row is missing: there is a comma too many")
-        at = line + error.lineno - 1
-        return BrokenRow(
-            number, at, f"not JSON: {error.msg.lower()} at column {error.colno}", _json_hint(text)
-        )
-    except RecursionError:
-        return BrokenRow(number, line, "the row is nested too deeply")
-    except ValueError:
-        return BrokenRow(number, line, "a number in the row has too many digits")
-    return Row(number, line, value, tuple(dict.fromkeys(repeated)))
+    def taken(self) -> tuple[str, ...]:
+        """The keys noted since the last call."""
+        found = tuple(dict.fromkeys(self.repeated))
+        self.repeated.clear()
+        return found
+
+    def row(self, text: str, number: int, line: int) -> Row | BrokenRow:
+        self.repeated.clear()
+        try:
+            value = self.decoder.decode(text)
+        except json.JSONDecodeError as error:
+            if not text:
+                return BrokenRow(number, line, "a row is missing: there is a comma too many")
+            at = line + error.lineno - 1
+            return BrokenRow(
+                number, at, f"not JSON: {error.msg.lower()} at column {error.colno}", _json_hint(text)
+            )
+        except RecursionError:
+            return BrokenRow(number, line, "the row is nested too deeply")
+        except ValueError:
+            return BrokenRow(number, line, "a number in the row has too many digits")
+        return Row(number, line, value, self.taken() if self.repeated else ())
 
 
 def _json_hint(text: str) -> str:
@@ -237,3 +180,7 @@ def _json_hint(text: str) -> str:
 
 def _not_utf8(error: UnicodeDecodeError) -> str:
     return f"the text is not UTF-8 (byte 0x{error.object[error.start]:02x})"
+
+
+def _not_unpacked(error: BaseException, number: int, line: int) -> BrokenRow:
+    return BrokenRow(number, line, f"the file cannot be unpacked: {error}", last=True)
