@@ -11,13 +11,18 @@ preferred, even where the set keeps that in the order of its columns.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
+from typing import BinaryIO
 
 from arrkit.backends.spec import Spec
-from arrkit.data.files import Files
+from arrkit.data.files import MAX_IMAGE_BYTES, Files, LocalFiles
+from arrkit.data.images import picture_from_stream
 from arrkit.data.pairs import Label, Picture, PreferencePair, Task
+from arrkit.data.readers import rows_in
+from arrkit.data.rows import BrokenRow, Row
 from arrkit.errors import InputError, Problem
 
 NAMED = 20
@@ -99,12 +104,18 @@ class SetPairs:
         return dict(self._skips.counts)
 
     def __iter__(self) -> Iterator[PreferencePair]:
-        """The pairs in the order of the files; raises ``InputError`` where not one row can be used."""
+        """The pairs in the order of the files.
+
+        Raises ``InputError`` where a file cannot be read to its end, and where not one row can be used.
+        """
         skips = self._skips = Skips()
         any_pair = False
-        for pair in self._read(skips):
-            any_pair = True
-            yield pair
+        try:
+            for pair in self._read(skips):
+                any_pair = True
+                yield pair
+        except OSError as error:
+            raise InputError(f"cannot read {self._files.name}: {error.strerror or error}") from error
         if not any_pair and skips.rows:
             first, count = skips.rows[0], skips.counts.total()
             rows = "its one row" if count == 1 else f"none of its {count} rows"
@@ -123,12 +134,65 @@ def unknown_size() -> None:
     return
 
 
+Parse = Callable[[Mapping[str, object], int, str], Iterable[PreferencePair]]
+"""The pairs of one row, given its number (from 1) and its origin; raises :class:`RowUnusable`."""
+
+
+def pairs_in(files: Files, path: str, skips: Skips, parse: Parse) -> Iterator[PreferencePair]:
+    """The pairs of the rows of a JSON array or JSONL file, also gzipped.
+
+    Raises ``InputError`` where the file cannot be read to its end, ``OSError`` where not at all.
+    """
+    for row, number, origin in sound_rows(rows_in(files, path), files, path, skips):
+        try:
+            yield from parse(row, number, origin)
+        except RowUnusable as error:
+            skips.add(origin, str(error))
+
+
+def sound_rows(
+    rows: Iterable[Row | BrokenRow], files: Files, path: str, skips: Skips
+) -> Iterator[tuple[dict[str, object], int, str]]:
+    """The rows that are objects, with their numbers and origins; the others are counted.
+
+    Raises ``InputError`` where nothing behind a row can be read.
+    """
+    for row in rows:
+        origin = f"{path}:{row.line}"
+        if isinstance(row, BrokenRow):
+            if row.last:
+                raise InputError(Problem(row.what, f"{files.name}/{origin}", row.hint))
+            skips.add(origin, row.what)
+        elif isinstance(row.value, dict):
+            yield row.value, row.number, origin
+        else:
+            skips.add(origin, "it is not an object")
+
+
 def text_of(row: Mapping[str, object], key: str) -> str:
     """The text under a key; raises :class:`RowUnusable` where there is none."""
     value = row.get(key)
     if not isinstance(value, str) or not value.strip():
         raise RowUnusable(f"it has no {key}")
     return value
+
+
+def texts_of(row: Mapping[str, object], key: str) -> list[str]:
+    """The list of texts under a key; raises :class:`RowUnusable` where there is none, or not two."""
+    value = row.get(key)
+    if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
+        raise RowUnusable(f"it has no list {key} of texts")
+    if len(value) < 2:
+        raise RowUnusable(f"{key} has fewer than two")
+    return value
+
+
+def numbers_of(value: object, count: int) -> list[float] | None:
+    """A list of so many numbers, or None for anything else."""
+    if not isinstance(value, list) or len(value) != count:
+        return None
+    found = [number for each in value if (number := number_of(each)) is not None]
+    return found if len(found) == count else None
 
 
 def number_of(value: object) -> float | None:
@@ -159,7 +223,7 @@ class Group:
     id: str
     prompt: str
     candidates: Sequence[Picture]
-    ranks: Sequence[int]
+    ranks: Sequence[float]
     origin: str
     metadata: Metadata = field(default_factory=dict)
     of_each: Sequence[Metadata] = ()
@@ -188,3 +252,21 @@ class Group:
                 metadata=metadata,
                 origin=self.origin,
             )
+
+
+class Images:
+    """The images of a set, by the paths that its rows name.
+
+    They are looked for in the folder ``root`` or, where that is not given, among the set's files, and else
+    in the archives there that the pattern ``archives`` fits. Nothing is opened before the first look.
+    """
+
+    def __init__(self, files: Files, archives: str = "", root: str = "") -> None:
+        self._files: Files = LocalFiles(root) if root else files
+
+    def picture(self, path: str) -> Picture:
+        """The image at a path."""
+        return picture_from_stream(partial(self._open, path), path, MAX_IMAGE_BYTES)
+
+    def _open(self, path: str) -> BinaryIO:
+        return self._files.open(path)
