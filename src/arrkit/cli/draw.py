@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from arrkit.commands.compare import Comparison
     from arrkit.judge.calls.dry import Forecast
     from arrkit.judge.evaluate import Skipped
+    from arrkit.judge.metrics import MetricValue
     from arrkit.judge.protocol import Finding, Order
     from arrkit.judge.report import JudgeReport
     from arrkit.rubric.diff import RubricDiff
@@ -117,6 +118,27 @@ def accuracy_table(report: JudgeReport) -> Table:
     ]
     headers = ("rubric", "accuracy %", "change", "right twice %", "consistent %", "kappa", "n")
     return table(headers, rows)
+
+
+def metric_table(rows: Iterable[tuple[str, Sequence[MetricValue]]]) -> Table:
+    """Metrics by name for each rubric, with the counts of their judgments; the rubric only where it tells."""
+    from arrkit.commands.pages import counted, with_parts
+
+    held = list(rows)
+    several = len(held) > 1
+    drawn = [
+        (
+            *((rubric,) if several else ()),
+            name,
+            percent(value.rate),
+            counted(value),
+            *(str(count) for count in (value.expected, value.judged, value.missing, value.unparsed)),
+        )
+        for rubric, metrics in held
+        for name, value in with_parts(metrics)
+    ]
+    headers = ("metric", "value %", "n", "expected", "judged", "missing", "unparsed")
+    return table(("rubric", *headers) if several else headers, drawn, left=2 if several else 1)
 
 
 def bias_table(report: JudgeReport) -> Table:

@@ -111,6 +111,8 @@ def _draw(report: JudgeReport, as_json: bool, *, bias: bool) -> None:
     out = draw.console()
     out.print(f"[bold]{report.judge}[/bold] on {report.dataset.name}: {report.dataset.pairs} pairs\n")
     out.print(draw.bias_table(report) if bias else draw.accuracy_table(report))
+    if any(row.metrics for row in report.rows):
+        out.print(draw.metric_table((row.rubric, row.metrics) for row in report.rows))
     if not bias:
         for grouped in draw.group_tables(report):
             out.print(grouped)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from arrkit.canonical import Json
@@ -18,15 +18,18 @@ from arrkit.commands.inputs import (
     open_rubrics,
 )
 from arrkit.commands.judges import Bench, ChosenJudge
+from arrkit.commands.metrics import chosen_metrics, with_metrics
 from arrkit.commands.options import BiasOptions, EvalOptions, JudgingOptions
 from arrkit.commands.pages import PAGE_PAIRS, judge_page
 from arrkit.commands.runs import open_run
 from arrkit.concurrency import run_sync
 from arrkit.data.pairs import PairDataset
 from arrkit.errors import InputError, RunError
+from arrkit.judge.answered import JUDGMENTS, Answered, write_judgments
 from arrkit.judge.calls.dry import Forecast
 from arrkit.judge.choices import Orders
 from arrkit.judge.evaluate import Contender, Evaluation, judge_pairs
+from arrkit.judge.metrics import Metric
 from arrkit.judge.protocol import Judge
 from arrkit.judge.report import JudgeReport, make_rows
 from arrkit.options import identity
@@ -89,20 +92,23 @@ def _measure(
         open_run(command, subject.known, options.out, force=options.force) as run,
         subject.judge.at_work(run) as bench,
     ):
-        report, evaluation = run_sync(
-            measure(
-                bench,
-                subject.dataset,
-                subject.tried,
-                options,
-                orders=orders,
-                by=by,
-                tie_credit=options.tie_credit,
-                rubrics=subject.rubrics,
-                watch=watch,
-                run=run,
+        with write_judgments(run.path / JUDGMENTS) as save:
+            report, evaluation = run_sync(
+                measure(
+                    bench,
+                    subject.dataset,
+                    subject.tried,
+                    options,
+                    orders=orders,
+                    by=by,
+                    tie_credit=options.tie_credit,
+                    rubrics=subject.rubrics,
+                    watch=watch,
+                    run=run,
+                    save=save,
+                )
             )
-        )
+        report = with_metrics(report, run.path / JUDGMENTS, subject.metrics)
         run.write_json("report.json", to_json(report, defaults=True))
         write_page(
             judge_page(
@@ -122,6 +128,7 @@ class _Subject:
     rubrics: list[NamedRubric]
     tried: list[Contender]
     known: dict[str, Json]
+    metrics: tuple[Metric, ...]
 
 
 def _subject(options: EvalOptions | BiasOptions, judge: Judge | None, pairs: PairDataset | None) -> _Subject:
@@ -137,7 +144,8 @@ def _subject(options: EvalOptions | BiasOptions, judge: Judge | None, pairs: Pai
         "rubric": [each.digest for each in rubrics] + [f"{ZERO_SHOT}:{zero_shot}"] * bool(zero_shot),
     }
     tried = contenders(rubrics, baseline=options.baseline or NO_RUBRIC in options.rubric, zero_shot=zero_shot)
-    return _Subject(chosen, dataset, rubrics, tried, known)
+    metrics = chosen_metrics(options, ready=pairs is not None) if isinstance(options, EvalOptions) else ()
+    return _Subject(chosen, dataset, rubrics, tried, known, metrics)
 
 
 def forecast_judge(options: EvalOptions | BiasOptions) -> Forecast:
@@ -180,8 +188,12 @@ async def measure(
     watch: Watch = unwatched,
     run: RunFolder | None = None,
     stage: str = "judging",
+    save: Callable[[Answered], None] = lambda _: None,
 ) -> tuple[JudgeReport, Evaluation]:
-    """Judge a dataset and make the report: what ``eval``, ``bias``, ``verify`` and ``build`` share."""
+    """Judge a dataset and make the report: what ``eval``, ``bias``, ``verify`` and ``build`` share.
+
+    ``save`` is given each judgment, in the order of the data.
+    """
     session = bench.session
     total = dataset.size()
     before = Counter(session.outcomes)
@@ -205,6 +217,7 @@ async def measure(
             keep_cases=PAGE_PAIRS,
             shaped=shaped,
             on_pair=tell,
+            on_saved=save,
         )
     finally:
         await session.judge.aclose()

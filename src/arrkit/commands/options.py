@@ -123,6 +123,10 @@ class EvalOptions(MeasuringOptions):
     """Options of ``arrkit judge eval``."""
 
     orders: Annotated[Orders, Opt("presentations; forward shows the preferred image first")] = Orders.BOTH
+    metric: Annotated[
+        tuple[str, ...],
+        Opt("metric by name; repeatable [official, strict-pair]", metavar="NAME", identity=False),
+    ] = ()
     by: Annotated[
         tuple[str, ...],
         Opt("break the accuracy down by a metadata field; repeatable", metavar="FIELD", identity=False),

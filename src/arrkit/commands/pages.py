@@ -10,7 +10,9 @@ from arrkit import __version__
 from arrkit.commands.cards import case_card, in_threads, learned_card
 from arrkit.commands.inputs import NamedRubric
 from arrkit.judge.calls.totals import spent
+from arrkit.judge.choices import Orders
 from arrkit.judge.evaluate import NO_VALUE, Contender, Evaluation
+from arrkit.judge.metrics import MetricValue
 from arrkit.judge.report import JudgeReport, Row, bias_verdict, undecided
 from arrkit.judge.tally import accuracy_rule
 from arrkit.rubric.build import Fate, Learned, LearnedRubric
@@ -36,6 +38,9 @@ SIGNIFICANT = 0.05
 PAGE_PAIRS = 200
 """How many pairs a page shows, most telling first; the run's journal holds all."""
 
+MOST_PARTS = 30
+"""A metric made of more values than this is shown alone; ``report.json`` has them all."""
+
 
 def judge_page(
     command: str,
@@ -59,7 +64,13 @@ def judge_page(
             ("Orders", str(report.orders)),
             ("Seed", str(report.seed)),
         ),
-        tables=(accuracy_table(report), bias_table(report), coverage_table(report), *group_tables(report)),
+        tables=(
+            accuracy_table(report),
+            *metric_tables(report),
+            bias_table(report),
+            coverage_table(report),
+            *group_tables(report),
+        ),
         charts=(accuracy_chart(report.rows),),
         rubrics=tuple(rubric_view(each.rubric, each.digest) for each in rubrics),
         pairs=in_threads(partial(case_card, tried=tried), evaluation.cases),
@@ -173,6 +184,12 @@ def verdict_sentences(report: JudgeReport) -> list[str]:
 def notes(report: JudgeReport) -> tuple[str, ...]:
     """What a reader must know to trust the numbers."""
     said = [accuracy_rule(report.tie_credit)]
+    if any(row.metrics for row in report.rows):
+        said += dict.fromkeys(note for row in report.rows for note in metric_notes(row.metrics))
+        if report.orders in (Orders.FORWARD, Orders.REVERSE):
+            said.append(
+                "The order of each pair was chosen by its label: no metric by name is what its authors mean."
+            )
     if report.seen:
         said.append(
             f"{report.seen} of the {report.dataset.pairs} pairs shaped a rubric that is judged here: "
@@ -226,6 +243,61 @@ def accuracy_table(report: JudgeReport) -> Table:
             for row in report.rows
         ),
     )
+
+
+def metric_tables(report: JudgeReport) -> Iterable[Table]:
+    """The metrics by name, for each row of the report, with the counts of their judgments."""
+    if not any(row.metrics for row in report.rows):
+        return
+    rules = {value.name: value.rule for row in report.rows for value in row.metrics}
+    yield Table(
+        "Metrics by name",
+        (
+            Column("Rubric"),
+            Column("Metric"),
+            Column("Value", ColumnKind.RATE, "by the metric's own rule, below"),
+            Column("n", ColumnKind.TEXT, "what the metric counts"),
+            Column("Expected", ColumnKind.NUMBER, "judgments that the metric called for"),
+            Column("Judged", ColumnKind.NUMBER, "of these, decisions"),
+            Column("Missing", ColumnKind.NUMBER, "of these, failed or never come"),
+            Column(
+                "Unparsed", ColumnKind.NUMBER, "of these, answers without a decision, refusals among them"
+            ),
+        ),
+        tuple(
+            (
+                row.rubric,
+                name,
+                value.rate,
+                counted(value),
+                value.expected,
+                value.judged,
+                value.missing,
+                value.unparsed,
+            )
+            for row in report.rows
+            for name, value in with_parts(row.metrics)
+        ),
+        note=" ".join(f"{name}: {rule}" for name, rule in rules.items()),
+    )
+
+
+def with_parts(metrics: Iterable[MetricValue]) -> Iterable[tuple[str, MetricValue]]:
+    """The metrics by the name to show, each followed by what it is made of where that is readable."""
+    for value in metrics:
+        yield value.name, value
+        if len(value.parts) <= MOST_PARTS:
+            yield from ((f"· {part.name}", part) for part in value.parts)
+
+
+def counted(value: MetricValue) -> str:
+    """The n of a metric with its unit, such as ``484 groups``."""
+    return f"{value.rate.n if value.rate else 0} {value.unit}"
+
+
+def metric_notes(metrics: Iterable[MetricValue]) -> list[str]:
+    """What is peculiar to these values, one sentence for each that has anything."""
+    return [f"{name}: {value.note}" for name, value in with_parts(metrics) if value.note]
 
 
 def _p_value(p: float) -> str:

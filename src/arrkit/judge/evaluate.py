@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from arrkit.concurrency import run_bounded, together
 from arrkit.data.pairs import ImageUnreadable, Label, PreferencePair
 from arrkit.errors import InputError
+from arrkit.judge.answered import Answered, Choice, answered, choice_of
 from arrkit.judge.choices import Orders
 from arrkit.judge.protocol import (
     Order,
@@ -153,6 +154,7 @@ async def judge_pairs(
     keep_cases: int = 0,
     shaped: Collection[str] = (),
     on_pair: Callable[[Evaluation], None] = lambda _: None,
+    on_saved: Callable[[Answered], None] = lambda _: None,
 ) -> Evaluation:
     """Judge every pair under every contender and return the counts.
 
@@ -165,6 +167,8 @@ async def judge_pairs(
         shaped: short digests of pairs that shaped a rubric (``Provenance.build_pairs``); how many of them
             turn up is counted.
         on_pair: called after each pair with the counts so far.
+        on_saved: called with each judgment as it is to be saved, in the order of the data, the contenders of
+            a pair in theirs; the judgments of a pair whose image cannot be read are missing ones.
 
     Raises:
         InputError: with ``strict``, an unreadable image; a field of ``by`` with too many values.
@@ -174,9 +178,9 @@ async def judge_pairs(
     )
     # A heap whose smallest entry is the case to drop first: the least telling, and among equals the latest.
     sample: list[tuple[int, int, Case]] = []
-    digests: dict[int, str] = {}
+    finished: dict[int, tuple[str, list[Answered]]] = {}
     content = hashlib.sha256()
-    next_digest = 0
+    next_finished = 0
     first_trouble = sys.maxsize
 
     turns = asyncio.Lock()
@@ -248,13 +252,19 @@ async def judge_pairs(
                 heapq.heappop(sample)
 
     async def handle(index: int, pair: PreferencePair) -> None:
-        nonlocal next_digest
+        nonlocal next_finished
         case = await judge_one(pair)
-        digests[index] = pair.digest if case is not None else ""
+        if case is None:
+            finished[index] = "", _unread(pair, presentations(pair, orders, seed), contenders)
+        else:
+            finished[index] = pair.digest, _saved(case, contenders)
         pair.release()
-        while next_digest in digests:
-            content.update(digests.pop(next_digest).encode())
-            next_digest += 1
+        while next_finished in finished:
+            seen, saved = finished.pop(next_finished)
+            content.update(seen.encode())
+            for each in saved:
+                on_saved(each)
+            next_finished += 1
         if case is not None:
             count(index, case)
         on_pair(evaluation)
@@ -264,6 +274,20 @@ async def judge_pairs(
     evaluation.skipped.sort(key=lambda skipped: skipped.origin)
     evaluation.cases = [case for _, _, case in sorted(sample, key=lambda entry: entry[:2], reverse=True)]
     return evaluation
+
+
+def _saved(case: Case, contenders: Sequence[Contender]) -> list[Answered]:
+    return [
+        answered(
+            case.pair, choice_of(Order.AB, judged.ab), choice_of(Order.BA, judged.ba), rubric=contender.name
+        )
+        for contender, judged in zip(contenders, case.judged, strict=True)
+    ]
+
+
+def _unread(pair: PreferencePair, shown: Sequence[Order], contenders: Sequence[Contender]) -> list[Answered]:
+    ab, ba = (Choice.MISSING if order in shown else Choice.NOT_ASKED for order in (Order.AB, Order.BA))
+    return [answered(pair, ab, ba, rubric=contender.name) for contender in contenders]
 
 
 def _group(evaluation: Evaluation, pair: PreferencePair, name: str, contenders: int) -> list[Tally]:

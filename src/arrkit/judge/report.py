@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from arrkit.judge.calls.totals import CallTotals
 from arrkit.judge.choices import Orders
 from arrkit.judge.evaluate import Contender, Evaluation, Skipped
+from arrkit.judge.metrics import MetricValue
 from arrkit.judge.protocol import Outcome
 from arrkit.judge.tally import JudgeStats, PairedStats
 from arrkit.rubric.model import DatasetRef
@@ -18,7 +19,7 @@ class Row:
     """One contender: a rubric, or the judge without one (``rubric`` is ``none``, ``digest`` empty).
 
     ``change`` is the paired difference to the first row, None on that row itself. ``groups[field][value]``
-    holds the statistics of the pairs whose metadata say so.
+    holds the statistics of the pairs whose metadata say so. ``metrics`` are those asked for by name.
     """
 
     rubric: str
@@ -26,6 +27,7 @@ class Row:
     stats: JudgeStats
     change: PairedStats | None = None
     groups: Mapping[str, Mapping[str, JudgeStats]] = field(default_factory=dict)
+    metrics: tuple[MetricValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,7 @@ class Rule:
 OFFICIAL: Mapping[str, Rule] = {
     "native": Rule(rank_exact),
     "hpdv3": Rule(strict_pair),
-    "hpdv3++": Rule(strict_pair),
+    "hpdv3-plusplus": Rule(strict_pair),
     "mmrb2": Rule(mmrb2, ("config",)),
     "editreward-bench": Rule(editreward_bench, ("num_candidates",)),
     "editscore-bench": Rule(editscore_bench, ("dimension", "task_type")),
