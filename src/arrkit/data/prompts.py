@@ -1,7 +1,7 @@
 """Prompt sets: what a policy is asked to paint or to edit.
 
 A set is a text file with one prompt a line (blank lines are passed over), or a file of rows: JSONL, a JSON
-array or YAML. One row is one prompt:
+array, YAML or CSV. One row is one prompt:
 
     {"prompt": "A ceramic robot chef."}
     {"instruction": "Make it a sunset.", "source": "photos/7.png"}
@@ -9,17 +9,20 @@ array or YAML. One row is one prompt:
 ================ ==========================================================================================
 meaning          keys
 ================ ==========================================================================================
-prompt           ``query``, ``prompt``, ``instruction``
+prompt           ``query``, ``prompt``, ``instruction``; else what the files of others call it, see
+                 :mod:`arrkit.data.prompt_rows`
 source (edit)    ``source``, ``sources``, ``source_image``, ``source_images``, ``base_image``,
                  ``original_image``, ``input_image``, ``reference_image``, ``ref_image``; in a row without a
                  label also ``image``, ``images``, ``image_paths``. One path or a list of them; relative
-                 ones start from the file's folder
+                 ones start from the file's folder or its ``images``, or are members of the archives
+                 ``NAME_part_*.tar`` beside ``NAME.json``
 id               ``id``: text or a whole number, unique in the file; ``row-N`` where there is none
 task             ``task``: must be the policy's, where it is given
 metadata         ``metadata``: an object; and every key of the user's own
 ================ ==========================================================================================
 
-A file of preference pairs is a prompt set too: its candidates and labels are not looked at.
+A file of preference pairs is a prompt set too: its candidates and labels are not looked at. Public sets are
+known by name as well (:mod:`arrkit.data.prompt_sets`).
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from arrkit.errors import InputError, Problem
 if TYPE_CHECKING:
     from arrkit.data.fields import RowFields
     from arrkit.data.rows import BrokenRow, Row
+    from arrkit.data.source_images import SourceImages
 
 SOURCES = (
     "source",
@@ -50,8 +54,8 @@ SOURCES = (
 )
 UNLABELLED_SOURCES = ("image", "images", "image_paths")
 
-_ROWS = (".jsonl", ".ndjson", ".json", ".yaml", ".yml")
-_OWN = frozenset((*SOURCES, "prompt", "instruction"))
+_ROWS = (".jsonl", ".ndjson", ".json", ".yaml", ".yml", ".csv")
+_OWN = frozenset((*SOURCES, "prompt", "instruction", "instruction_cn"))
 
 
 class PromptUnusable(Exception):
@@ -94,7 +98,9 @@ class PromptScan:
 def read_prompts(
     path: str | Path, *, task: Task, image_root: str | Path | None = None, limit: int | None = None
 ) -> tuple[Prompt, ...]:
-    """The prompts of a file for a policy of ``task``, at most the first ``limit``. Images are not opened.
+    """The prompts of a file or public set for a policy of ``task``, at most the first ``limit``.
+
+    Images are not opened.
 
     Raises:
         InputError: the file cannot be read or holds no prompt, or any row of it is wrong: all of them are
@@ -112,22 +118,19 @@ def scan_prompts(path: str | Path, *, task: Task, image_root: str | Path | None 
     Raises:
         InputError: the file cannot be read, holds nothing, or is text and the task is ``edit``.
     """
-    file = Path(path).expanduser()
-    if file.is_dir():
-        raise InputError(f"{path} is a folder, not a file of prompts")
-    if not file.is_file():
-        raise InputError(f"{path} does not exist or is not a file")
-    root = file.parent if image_root is None else Path(image_root).expanduser()
-    reader = _Reader(str(path), task, root)
+    from arrkit.data.prompt_sets import find_prompts
+    from arrkit.data.source_images import SourceImages
+
+    found = find_prompts(path, task)
+    file, name = found.path, found.name
+    reader = _Reader(name, task, SourceImages(file, image_root))
     try:
         if file.suffix.lower() in _ROWS:
-            from arrkit.data.readers import read_rows
-
-            for row in read_rows(file):
+            for row in _rows(file):
                 reader.take(row)
         elif task is Task.EDIT:
             raise InputError(
-                f"{path} is text, and an edit needs a source image for each prompt",
+                f"{name} is text, and an edit needs a source image for each prompt",
                 hint='Give a .jsonl file with rows such as {"instruction": "Make it a sunset.", '
                 '"source": "photos/7.png"}.',
             )
@@ -136,17 +139,29 @@ def scan_prompts(path: str | Path, *, task: Task, image_root: str | Path | None 
                 for line, raw in enumerate(stream, start=1):
                     reader.take_line(line, raw)
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot read {name}: {error.strerror or error}") from error
     if not reader.prompts and not reader.problems:
-        raise InputError(f"{path} holds no prompts", hint="Give at least one, on a line of its own.")
-    return PromptScan(str(path), tuple(reader.prompts), tuple(reader.problems))
+        raise InputError(f"{name} holds no prompts", hint="Give at least one, on a line of its own.")
+    return PromptScan(name, tuple(reader.prompts), tuple(reader.problems))
+
+
+def _rows(file: Path) -> Iterator[Row | BrokenRow]:
+    if file.suffix.lower() == ".csv":
+        from arrkit.data.prompt_rows import read_csv
+
+        with file.open("rb") as stream:
+            yield from read_csv(stream)
+    else:
+        from arrkit.data.readers import read_rows
+
+        yield from read_rows(file)
 
 
 @dataclass(slots=True)
 class _Reader:
     name: str
     task: Task
-    root: Path
+    images: SourceImages
     prompts: list[Prompt] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     seen: dict[str, str] = field(default_factory=dict)  # where each id stands
@@ -185,7 +200,7 @@ class _Reader:
             self.prompts.append(prompt)
 
     def parse(self, row: Row, fields: RowFields) -> Prompt:
-        from arrkit.data.images import picture_from_path
+        from arrkit.data.prompt_rows import foreign_prompt
         from arrkit.data.rows import row_id
 
         for key in row.repeated:
@@ -195,21 +210,19 @@ class _Reader:
             fields.problem(
                 f"the row is for the task {named}, and the policy's is {self.task}", hint="Leave it out."
             )
-        text = fields.prompt()
-        files = [] if fields.problems else [*self.files(fields)]
+        foreign = foreign_prompt(fields.value)
+        text = foreign[1] if foreign else fields.prompt()
+        pictures = () if fields.problems else tuple(self.pictures(fields))
         fields.check_id()
         name = row_id(row)
         if name in self.seen:
             fields.problem(f'id "{name}" stands at {self.seen[name]} already')
         self.seen.setdefault(name, fields.where)
-        metadata = self.metadata(fields)
-        pictures = tuple(picture_from_path(file) for file in files)
+        metadata = self.metadata(fields, foreign[0] if foreign else "")
         return Prompt(name, self.task, text, pictures, metadata, fields.where)
 
-    def files(self, fields: RowFields) -> Iterator[Path]:
+    def pictures(self, fields: RowFields) -> Iterator[Picture]:
         """The images to be edited; a problem for each that is missing, and where there is none."""
-        from arrkit.data.rows import resolve
-
         value = fields.value
         if self.task is Task.T2I:
             if key := next((key for key in SOURCES if value.get(key)), None):
@@ -230,16 +243,17 @@ class _Reader:
             if "://" in text or text.lower().startswith("data:"):
                 fields.problem("a source image stands at a URL", hint="Save it, and give the file's path.")
                 continue
-            file = resolve(text, self.root)
-            if file.is_file():
-                yield file
+            picture = self.images.find(text)
+            if picture is None:
+                fields.problem(f"there is no image {self.images.place(text)}")
             else:
-                fields.problem(f"there is no image {file}")
+                yield picture
 
-    def metadata(self, fields: RowFields) -> dict[str, str | int | float | bool]:
+    def metadata(self, fields: RowFields, prompt_key: str) -> dict[str, str | int | float | bool]:
         from arrkit.data.fields import RowFields
 
-        rest = RowFields({key: value for key, value in fields.value.items() if key not in _OWN}, fields.where)
+        out = {*_OWN, prompt_key}
+        rest = RowFields({key: value for key, value in fields.value.items() if key not in out}, fields.where)
         found = rest.metadata()
         fields.problems += rest.problems
         return found
