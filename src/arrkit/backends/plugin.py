@@ -88,8 +88,9 @@ class DatasetPlugin(Plugin):
     ``gated`` whether terms must be accepted, ``removed`` whether it is gone from the hub, and ``mirrors`` are
     other repositories with the same files. ``patterns`` are the files that ``arrkit data pull`` fetches
     (empty: all); ``{split}`` in them stands for the split. ``images`` is how the images are kept and
-    ``convention`` how the label is, in one clause each, ``official`` the name of the set's own metric, and
-    ``notes`` what its licence or its authors ask of whoever uses it.
+    ``convention`` how the label is, in one clause each, ``official`` the metric of the set's authors, and
+    ``notes`` what its licence or its authors ask of whoever uses it. With ``benchmark_only`` no rubric is
+    learned from it. ``refused`` are splits that the set has and arrkit does not read, each with the reason.
     """
 
     splits: tuple[str, ...] = ()
@@ -105,6 +106,8 @@ class DatasetPlugin(Plugin):
     convention: str = ""
     official: str = ""
     notes: str = ""
+    benchmark_only: bool = False
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

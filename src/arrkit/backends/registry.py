@@ -122,6 +122,8 @@ def _with_model(spec: Spec, record: Plugin, where: str) -> tuple[Spec, list[Prob
             return replace(spec, model=splits[0]), []
         if spec.model not in splits:
             wrong = f'unknown split "{spec.model}"{nearest(spec.model, splits)}'
+            if isinstance(record, DatasetPlugin):
+                wrong = record.refused.get(spec.model, wrong)
             return spec, [Problem(wrong, where, f"Its splits are {', '.join(splits)}.")]
         return spec, []
     if spec.model:

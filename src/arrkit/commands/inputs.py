@@ -27,6 +27,8 @@ from arrkit.rubric.model import Rubric
 NO_RUBRIC = "none"
 ZERO_SHOT = "zero-shot"
 EMBEDDED_JUDGE = "shapes"
+LEARNING = "train"
+"""The split that rubrics are built from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,10 @@ def open_dataset(options: JudgingOptions, *, task: Task | None, split: str) -> P
             strict=options.strict,
         )
     else:
-        dataset = make_dataset(_with_split(options.dataset or f"shapes-{task or Task.T2I}", split))
+        spec = _with_split(options.dataset or f"shapes-{task or Task.T2I}", split)
+        if split == LEARNING:
+            _refuse_benchmark(spec)
+        dataset = make_dataset(spec)
     if task is not None and dataset.task is not None and dataset.task is not task:
         raise InputError(
             f"{dataset.name} holds pairs of the task {dataset.task}, not {task}",
@@ -134,6 +139,17 @@ def _with_split(dataset: str, split: str) -> Spec:
     if not spec.model and isinstance(record, DatasetPlugin) and split in record.splits:
         return replace(spec, model=split)
     return spec
+
+
+def _refuse_benchmark(spec: Spec) -> None:
+    """Criteria learned from a benchmark would sooner or later be measured on what they were learned from."""
+    record = find_plugin(Group.DATASETS, spec.name).record
+    if isinstance(record, DatasetPlugin) and record.benchmark_only:
+        raise InputError(
+            f"{spec.name} is for benchmarking only ({record.license}): no rubric is built from it",
+            hint="Build one from other pairs and measure it on these: "
+            f"arrkit judge eval --dataset {spec.name} --rubric FILE",
+        )
 
 
 def _is_embedded(dataset: str) -> bool:

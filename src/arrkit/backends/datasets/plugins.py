@@ -130,8 +130,9 @@ mmrb2 = DatasetPlugin(
     patterns=("*{split}*",),
     images="in parquet columns; in its local form, files that a JSON names",
     convention="chosen is A or B",
-    official="both-orders",
+    official="mmrb2",
     notes="For benchmarking only, not for training; prompts and images of others keep their own terms.",
+    benchmark_only=True,
 )
 
 genai_bench = DatasetPlugin(
@@ -154,6 +155,7 @@ genai_bench = DatasetPlugin(
     patterns=("{split}/*",),
     images="in parquet columns",
     convention="vote_type is leftvote, rightvote, tievote or bothbad_vote",
+    refused={"video_generation": "video_generation holds pairs of videos, which arrkit does not judge"},
     official="four-class",
 )
 
@@ -170,12 +172,13 @@ rapidata = DatasetPlugin(
     hub="Rapidata/700k_Human_Preference_Dataset_FLUX_SD3_MJ_DALLE3",
     images="in parquet columns",
     convention="the image with more weighted votes is preferred; equal is a tie",
+    official="rapidata",
 )
 
 editreward_bench = DatasetPlugin(
     summary="EditReward-Bench (TIGER-Lab): groups of two, three and four edits of one image, ranked",
     factory="arrkit.backends.datasets.editreward_bench:make",
-    parameters=_FILES,
+    parameters=_FILES | _IMAGES,
     modules=_TABLE,
     extra=EXTRA,
     example="editreward-bench:3pair?data=EditReward-Bench",
@@ -187,7 +190,7 @@ editreward_bench = DatasetPlugin(
     gated=True,
     images="in parquet columns",
     convention="ranking orders the two letters of comparison_type, such as C>B; A=B is a tie",
-    official="group-all",
+    official="editreward-bench",
 )
 
 editscore_bench = DatasetPlugin(
@@ -203,7 +206,7 @@ editscore_bench = DatasetPlugin(
     hub="EditScore/EditReward-Bench",
     images="in parquet columns",
     convention="the first of output_images is the preferred one",
-    official="macro:task_type",
+    official="editscore-bench",
 )
 
 editreward_data = DatasetPlugin(
@@ -219,4 +222,5 @@ editreward_data = DatasetPlugin(
     size="86.7 GB",
     images="in parquet columns; in the trainer's form, files that a JSON names",
     convention="path1 is the preferred edit, or a vote; ties where tie_case or the vote says so",
+    official="editreward-data",
 )
