@@ -122,7 +122,7 @@ def accuracy_table(report: JudgeReport) -> Table:
 
 def metric_table(rows: Iterable[tuple[str, Sequence[MetricValue]]]) -> Table:
     """Metrics by name for each rubric, with the counts of their judgments; the rubric only where it tells."""
-    from arrkit.commands.pages import counted, with_parts
+    from arrkit.commands.metrics import counted, with_parts
 
     held = list(rows)
     several = len(held) > 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from arrkit.cli.bind import bind
-from arrkit.commands.options import BiasOptions, CompareOptions, EvalOptions
+from arrkit.commands.options import BiasOptions, CompareOptions, EvalOptions, ScoreOptions
 
 if TYPE_CHECKING:
     from arrkit.judge.report import JudgeReport
@@ -60,6 +60,38 @@ def bias(options: BiasOptions, as_json: bool) -> None:
     with watching() as watch:
         report = measure_bias(options, watch=watch)
     _draw(report, as_json, bias=True)
+
+
+@bind(
+    app,
+    "judge",
+    "score",
+    ScoreOptions,
+    example="arrkit judge score --judgments answers.jsonl --pairs pairs.jsonl --metric strict-pair",
+)
+def score(options: ScoreOptions, as_json: bool) -> None:
+    """Count answers that were made elsewhere by each metric: answers in, table out.
+
+    No judge is asked and no image is opened. Without --dataset or --pairs the labels must stand in the file.
+    """
+    from arrkit.cli import draw
+    from arrkit.commands.metrics import metric_notes
+    from arrkit.commands.score import score_judgments, troubles
+
+    report = score_judgments(options)
+    if as_json:
+        draw.print_json(report)
+    else:
+        out = draw.console()
+        on = f" on {report.dataset}" if report.dataset else ""
+        out.print(f"{report.judgments}{on}: {report.rows[0].pairs} pairs\n", markup=False)
+        out.print(draw.metric_table((row.rubric, row.metrics) for row in report.rows))
+        for note in dict.fromkeys(note for row in report.rows for note in metric_notes(row.metrics)):
+            out.print(note, style="dim", markup=False)
+        if report.placed:
+            out.print("The answers have no ids and were put to the pairs by their place.", style="dim")
+    for trouble in troubles(report):
+        draw.messages().print(trouble, style="yellow", markup=False)
 
 
 @bind(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +12,12 @@ from arrkit.backends.spec import Spec
 from arrkit.commands.options import DataOptions, EvalOptions
 from arrkit.errors import InputError
 from arrkit.judge.answered import read_judgments
-from arrkit.judge.metrics import OFFICIAL, Metric, find_metrics
+from arrkit.judge.metrics import OFFICIAL, Metric, MetricValue, find_metrics
 from arrkit.judge.report import JudgeReport
+from arrkit.runs.view import Column, ColumnKind, Table
+
+MOST_PARTS = 30
+"""A metric made of more values than this is shown alone; ``report.json`` has them all."""
 
 
 def official_rule(options: DataOptions) -> str:
@@ -56,3 +60,58 @@ def with_metrics(report: JudgeReport, judgments: Path, metrics: Sequence[Metric]
     except InputError as error:
         return replace(report, remarks=(*report.remarks, f"No metrics by name: {error.problems[0].what}."))
     return replace(report, rows=rows)
+
+
+def metric_tables(rows: Sequence[tuple[str, Sequence[MetricValue]]]) -> Iterable[Table]:
+    """The page's table of the metrics of each rubric, with the counts of judgments; none without any."""
+    if not any(metrics for _, metrics in rows):
+        return
+    rules = {value.name: value.rule for _, metrics in rows for value in metrics}
+    yield Table(
+        "Metrics by name",
+        (
+            Column("Rubric"),
+            Column("Metric"),
+            Column("Value", ColumnKind.RATE, "by the metric's own rule, below"),
+            Column("n", ColumnKind.TEXT, "what the metric counts"),
+            Column("Expected", ColumnKind.NUMBER, "judgments that the metric called for"),
+            Column("Judged", ColumnKind.NUMBER, "of these, decisions"),
+            Column("Missing", ColumnKind.NUMBER, "of these, failed or never come"),
+            Column(
+                "Unparsed", ColumnKind.NUMBER, "of these, answers without a decision, refusals among them"
+            ),
+        ),
+        tuple(
+            (
+                rubric,
+                name,
+                value.rate,
+                counted(value),
+                value.expected,
+                value.judged,
+                value.missing,
+                value.unparsed,
+            )
+            for rubric, metrics in rows
+            for name, value in with_parts(metrics)
+        ),
+        note=" ".join(f"{name}: {rule}" for name, rule in rules.items()),
+    )
+
+
+def with_parts(metrics: Iterable[MetricValue]) -> Iterable[tuple[str, MetricValue]]:
+    """The metrics by the name to show, each followed by what it is made of where that is readable."""
+    for value in metrics:
+        yield value.name, value
+        if len(value.parts) <= MOST_PARTS:
+            yield from ((f"· {part.name}", part) for part in value.parts)
+
+
+def counted(value: MetricValue) -> str:
+    """The n of a metric with its unit, such as ``484 groups``."""
+    return f"{value.rate.n if value.rate else 0} {value.unit}"
+
+
+def metric_notes(metrics: Iterable[MetricValue]) -> list[str]:
+    """What is peculiar to these values, one sentence for each that has anything."""
+    return [f"{name}: {value.note}" for name, value in with_parts(metrics) if value.note]

@@ -139,6 +139,24 @@ class BiasOptions(MeasuringOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreOptions(DataOptions):
+    """Options of ``arrkit judge score``."""
+
+    judgments: Annotated[
+        Path, Opt("file of answers (.jsonl, .json): a run's, or another tool's", metavar="FILE")
+    ]
+    metric: Annotated[
+        tuple[str, ...],
+        Opt("metric by name, or official:SET; repeatable [official, strict-pair]", metavar="NAME"),
+    ] = ()
+    threshold: Annotated[
+        float | None,
+        Opt("tie threshold of tie-credit for scores, found elsewhere", low=0, high=1, metavar="X", rare=True),
+    ] = None
+    seed: Annotated[int, Opt("draws the bootstrap", metavar="N", rare=True)] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompareOptions:
     """Options of ``arrkit judge compare``."""
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from arrkit import __version__
 from arrkit.commands.cards import case_card, in_threads, learned_card
 from arrkit.commands.inputs import NamedRubric
+from arrkit.commands.metrics import metric_notes, metric_tables
 from arrkit.judge.calls.totals import spent
 from arrkit.judge.choices import Orders
 from arrkit.judge.evaluate import NO_VALUE, Contender, Evaluation
-from arrkit.judge.metrics import MetricValue
 from arrkit.judge.report import JudgeReport, Row, bias_verdict, undecided
 from arrkit.judge.tally import accuracy_rule
 from arrkit.rubric.build import Fate, Learned, LearnedRubric
@@ -37,9 +37,6 @@ SIGNIFICANT = 0.05
 
 PAGE_PAIRS = 200
 """How many pairs a page shows, most telling first; the run's journal holds all."""
-
-MOST_PARTS = 30
-"""A metric made of more values than this is shown alone; ``report.json`` has them all."""
 
 
 def judge_page(
@@ -66,7 +63,7 @@ def judge_page(
         ),
         tables=(
             accuracy_table(report),
-            *metric_tables(report),
+            *metric_tables([(row.rubric, row.metrics) for row in report.rows]),
             bias_table(report),
             coverage_table(report),
             *group_tables(report),
@@ -243,61 +240,6 @@ def accuracy_table(report: JudgeReport) -> Table:
             for row in report.rows
         ),
     )
-
-
-def metric_tables(report: JudgeReport) -> Iterable[Table]:
-    """The metrics by name, for each row of the report, with the counts of their judgments."""
-    if not any(row.metrics for row in report.rows):
-        return
-    rules = {value.name: value.rule for row in report.rows for value in row.metrics}
-    yield Table(
-        "Metrics by name",
-        (
-            Column("Rubric"),
-            Column("Metric"),
-            Column("Value", ColumnKind.RATE, "by the metric's own rule, below"),
-            Column("n", ColumnKind.TEXT, "what the metric counts"),
-            Column("Expected", ColumnKind.NUMBER, "judgments that the metric called for"),
-            Column("Judged", ColumnKind.NUMBER, "of these, decisions"),
-            Column("Missing", ColumnKind.NUMBER, "of these, failed or never come"),
-            Column(
-                "Unparsed", ColumnKind.NUMBER, "of these, answers without a decision, refusals among them"
-            ),
-        ),
-        tuple(
-            (
-                row.rubric,
-                name,
-                value.rate,
-                counted(value),
-                value.expected,
-                value.judged,
-                value.missing,
-                value.unparsed,
-            )
-            for row in report.rows
-            for name, value in with_parts(row.metrics)
-        ),
-        note=" ".join(f"{name}: {rule}" for name, rule in rules.items()),
-    )
-
-
-def with_parts(metrics: Iterable[MetricValue]) -> Iterable[tuple[str, MetricValue]]:
-    """The metrics by the name to show, each followed by what it is made of where that is readable."""
-    for value in metrics:
-        yield value.name, value
-        if len(value.parts) <= MOST_PARTS:
-            yield from ((f"· {part.name}", part) for part in value.parts)
-
-
-def counted(value: MetricValue) -> str:
-    """The n of a metric with its unit, such as ``484 groups``."""
-    return f"{value.rate.n if value.rate else 0} {value.unit}"
-
-
-def metric_notes(metrics: Iterable[MetricValue]) -> list[str]:
-    """What is peculiar to these values, one sentence for each that has anything."""
-    return [f"{name}: {value.note}" for name, value in with_parts(metrics) if value.note]
 
 
 def _p_value(p: float) -> str:

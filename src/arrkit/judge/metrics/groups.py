@@ -55,7 +55,7 @@ def group_all(answers: Iterable[Answered], *, seed: int = 0) -> MetricValue:  # 
         Unit.GROUPS,
         rule="A group is right where all its pairs are, in every order shown. Groups without any answer are "
         "left out; within a group a missing or unreadable answer is wrong.",
-        notes=[some(len(groups) - len(tried), "groups have no answer at all"), incomplete(groups.values())],
+        notes=[some(len(groups) - len(tried), "Groups without any answer"), incomplete(groups.values())],
     )
 
 
@@ -117,14 +117,14 @@ def per_prompt_inversion(answers: Iterable[Answered], *, seed: int = 0) -> Metri
         Unit.PROMPTS,
         rule="The mean over prompts of 1 - inversions / pairs; people's ties are never inversions, a judge's "
         "tie is half a one. Pairs without a decision are left out.",
-        notes=[some(empty, "prompts have no decision at all")],
+        notes=[some(empty, "Prompts without any decision")],
     )
 
 
 def incomplete(groups: Iterable[Group]) -> str:
     """A sentence where groups lack pairs, as the first N of a dataset may."""
     cut = sum(candidates(group.pairs) is None for group in groups)
-    return some(cut, "groups are not whole (some of their pairs are not among these)")
+    return some(cut, "Groups that are not whole, since some of their pairs are not among these")
 
 
 def _inverted(answer: Answered, choice: Choice) -> float:

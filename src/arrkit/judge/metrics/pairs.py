@@ -16,7 +16,7 @@ from arrkit.judge.stats import wilson
 NO_VALUE = "(none)"
 """The value of the pairs that lack the field of ``macro:FIELD``."""
 
-_TIED = "pairs that people call a tie have no right answer and are left out"
+_TIED = "Pairs that people call a tie, which have no right answer and are left out"
 
 
 def strict_pair(answers: Iterable[Answered], *, seed: int = 0) -> MetricValue:
@@ -102,7 +102,10 @@ def both_right(answers: Iterable[Answered], *, seed: int = 0) -> MetricValue:
         ratio.rate(seed),
         Unit.PAIRS,
         rule="Right where both orders name the preferred one. Pairs without two decisions are left out.",
-        notes=[some(ties, _TIED), some(single, "pairs were to be shown in one order only and are left out")],
+        notes=[
+            some(ties, _TIED),
+            some(single, "Pairs that were to be shown in one order only and are left out"),
+        ],
     )
 
 
@@ -172,7 +175,7 @@ def four_class(answers: Iterable[Answered], *, seed: int = 0) -> MetricValue:
 
 def one_order(turned: int) -> str:
     """What a rule of one order must say where ``turned`` pairs were shown with B first only."""
-    return some(turned, "pairs were shown with B first only, which serves here")
+    return some(turned, "Pairs shown with B first only, which serves here")
 
 
 def _same_class(label: Label, choice: Choice) -> bool:

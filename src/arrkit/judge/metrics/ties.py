@@ -124,7 +124,7 @@ def tie_calibrated(answers: Iterable[Answered], *, seed: int = 0) -> MetricValue
             f"Threshold {found.threshold:.6g}."
             if found
             else "It needs a score for each image; there are none.",
-            some(without, "pairs have a choice but no scores and are left out") if found else "",
+            some(without, "Pairs with a choice but no scores, left out") if found else "",
         ],
     )
 

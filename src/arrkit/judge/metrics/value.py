@@ -194,5 +194,5 @@ def times(cells: int) -> int:
 
 
 def some(count: int, what: str) -> str:
-    """A sentence on ``count`` of something, empty for none: ``some(3, "pairs are ties")``."""
-    return f"{count} {what}." if count else ""
+    """A sentence on ``count`` of something, empty for none: ``some(3, "Left out as ties")``."""
+    return f"{what}: {count}." if count else ""
