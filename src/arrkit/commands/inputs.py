@@ -15,7 +15,7 @@ from arrkit.backends.plugin import DatasetPlugin
 from arrkit.backends.registry import make_dataset
 from arrkit.backends.spec import Spec
 from arrkit.commands.judges import ChosenJudge, choose_judge
-from arrkit.commands.options import JudgingOptions
+from arrkit.commands.options import DataOptions, JudgingOptions
 from arrkit.data.native import NativePairs, open_pairs
 from arrkit.data.pairs import PairDataset, PreferencePair, Task
 from arrkit.errors import InputError, Problem, nearest
@@ -54,7 +54,7 @@ class Limited:
         return self.limit if size is None else min(self.limit, size)
 
 
-def open_dataset(options: JudgingOptions, *, task: Task | None, split: str) -> PairDataset:
+def open_dataset(options: DataOptions, *, task: Task | None, split: str) -> PairDataset:
     """The pairs that the options name, or the embedded ones of ``task`` (t2i where that is None).
 
     ``split`` is the dataset's split to use where none is named: rubrics are built from ``train`` and judges
@@ -157,7 +157,7 @@ def _is_embedded(dataset: str) -> bool:
     return isinstance(record, DatasetPlugin) and record.embedded
 
 
-def _refuse_both(options: JudgingOptions) -> None:
+def _refuse_both(options: DataOptions) -> None:
     if options.pairs is not None and options.dataset:
         raise InputError("--pairs and --dataset are both given", hint="Give one of them.")
 
