@@ -35,6 +35,8 @@ class Form:
     needs: tuple[str, ...] = ()
     """Modules without which it can be neither written nor read."""
     options: Mapping[str, str] = field(default_factory=dict)
+    rows: int = 100
+    """How many the tests over all adapters write: enough for 50 decided pairs."""
 
     def spec_in(self, folder: Path) -> str:
         """The whole spec of the set in a folder."""

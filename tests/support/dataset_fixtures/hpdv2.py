@@ -65,7 +65,7 @@ def write(
 
 
 FORMS = (
-    Form("hpdv2 test", "hpdv2:test", write),
+    Form("hpdv2 test", "hpdv2:test", write, rows=30),
     Form("hpdv2 train", "hpdv2:train", partial(write, split="train")),
-    Form("hpdv2 unpacked", "hpdv2:test", partial(write, packed=False, annotated=False)),
+    Form("hpdv2 unpacked", "hpdv2:test", partial(write, packed=False, annotated=False), rows=30),
 )

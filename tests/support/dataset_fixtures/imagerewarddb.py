@@ -94,8 +94,15 @@ def write_groups(folder: Path, count: int, flip: bool = False, *, name: str = "d
 
 
 FORMS = (
-    Form("imagerewarddb zips", "imagerewarddb:test", write),
-    Form("imagerewarddb unpacked", "imagerewarddb:train", partial(write, split="train", packed=False)),
-    Form("imagerewarddb group file", "imagerewarddb:test", write_groups),
-    Form("imagerewarddb group file, gzip", "imagerewarddb:test", partial(write_groups, name="test.json.gz")),
+    Form("imagerewarddb zips", "imagerewarddb:test", write, rows=12),
+    Form(
+        "imagerewarddb unpacked", "imagerewarddb:train", partial(write, split="train", packed=False), rows=12
+    ),
+    Form("imagerewarddb group file", "imagerewarddb:test", write_groups, rows=12),
+    Form(
+        "imagerewarddb group file, gzip",
+        "imagerewarddb:test",
+        partial(write_groups, name="test.json.gz"),
+        rows=12,
+    ),
 )
