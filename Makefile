@@ -12,7 +12,7 @@ VLLM_VENV ?= .venv-vllm
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-vllm check format docs rubrics shapes-weights bench bench-rpo clean
+.PHONY: help setup demo test test-vllm test-launch check format docs rubrics shapes-weights bench bench-rpo clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: $(STAMP)  ## run the tests
 
 test-vllm: $(STAMP) $(VLLM_VENV)/installed  ## run the tests that need a real vLLM server, and set one up first (2.4 GB)
 	TEST_VLLM_PYTHON="$(abspath $(VLLM_VENV))/bin/python" $(BIN)/python -m pytest tests/vllm $(ARGS)
+
+test-launch: $(STAMP)  ## run the tests that start every kind of policy by accelerate launch, two processes each
+	TEST_LAUNCH=1 $(BIN)/python -m pytest tests/e2e_rpo -k accelerate_launches $(ARGS)
 
 check: $(STAMP)  ## format, lint, types, help pages, tests: what must hold before a change goes in
 	$(BIN)/ruff format --check
