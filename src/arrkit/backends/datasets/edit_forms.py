@@ -95,3 +95,9 @@ def picture_of(row: Mapping[str, object], key: str) -> Picture:
 def renamed(row: Mapping[str, object], meanings: Mapping[str, str]) -> Metadata:
     """The plain values of a row under what their keys mean."""
     return {meanings[key]: value for key, value in metadata_of(row, tuple(meanings)).items()}
+
+
+def unplaced(picture: Picture) -> Picture:
+    """The picture of a column, with a name that leaves out which: where the column is the label."""
+    picture.name = picture.name.rpartition(" ")[0] or picture.name
+    return picture

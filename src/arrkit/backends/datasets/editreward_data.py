@@ -35,7 +35,7 @@ from arrkit.backends.datasets.common import (
     text_of,
     unknown_size,
 )
-from arrkit.backends.datasets.edit_forms import DATA, picture_of, refuse_others, renamed, rows_of
+from arrkit.backends.datasets.edit_forms import DATA, picture_of, refuse_others, renamed, rows_of, unplaced
 from arrkit.backends.datasets.plugins import editreward_data
 from arrkit.backends.datasets.source import find_files
 from arrkit.backends.spec import Spec
@@ -170,7 +170,8 @@ def _place(row: Mapping[str, object]) -> Label:
 
 
 def _picture(row: Mapping[str, object], key: str, images: Images) -> Picture:
-    return images.picture(value) if isinstance(value := row.get(key), str) and value else picture_of(row, key)
+    value = row.get(key)
+    return images.picture(value) if isinstance(value, str) and value else unplaced(picture_of(row, key))
 
 
 def _share(value: object) -> float | None:

@@ -30,6 +30,7 @@ from arrkit.backends.datasets.edit_forms import (
     picture_of,
     refuse_others,
     rows_of,
+    unplaced,
 )
 from arrkit.backends.datasets.plugins import editscore_bench
 from arrkit.backends.datasets.source import find_files
@@ -73,21 +74,18 @@ def _pair(row: Mapping[str, object], number: int, origin: str, seen: set[str]) -
     pictures = [each for each in outputs if isinstance(each, Picture)] if isinstance(outputs, tuple) else []
     if len(pictures) != 2:
         raise RowUnusable("output_images does not hold two images")
-    # Names and ids must not tell which column an edit stands in, since that is the label.
-    for picture in pictures:
-        picture.name = picture.name.rpartition(" ")[0]
     keys = row.get("key")
     own = f"{dimension}:{number}"
     if isinstance(keys, list) and len(keys) == 2 and all(isinstance(key, str) and key for key in keys):
-        named = ":".join((dimension, *sorted(keys)))
+        named = ":".join((dimension, *sorted(keys)))  # in no order that would tell the label
         own = f"{named}:{number}" if named in seen else named
         seen.add(named)
     return PreferencePair(
         id=own,
         task=Task.EDIT,
         prompt=instruction,
-        a=pictures[0],
-        b=pictures[1],
+        a=unplaced(pictures[0]),
+        b=unplaced(pictures[1]),
         label=Label.A,
         sources=(source,),
         metadata={"task_type": task_type, "dimension": dimension},
