@@ -112,19 +112,30 @@ def test_the_steps_come_in_their_order():
     assert taken == names(whole)[:5]
     assert set(taken) <= set(fit)
     assert whole.taken == Taken(100, unfit=50, below=10, undrawn=20, kept=20)
-    assert whole.taken.left_out == 80
     assert chosen.taken.kept == 5
     assert chosen.name == "some (half=high, confidence from 0.6, 20 drawn, first 5)"
-    assert whole.taken.sentence(selection) == (
-        "Of 100 pairs read, 50 do not fit --where half=high, 10 are below --min-confidence 0.6, "
-        "20 were not drawn by --sample 20; 20 are left."
-    )
+    assert whole.left_out == {
+        "does not fit --where half=high": 50,
+        "is below --min-confidence 0.6": 10,
+        "was not drawn by --sample 20": 20,
+    }
+
+
+def test_what_the_dataset_left_out_itself_is_told_on():
+    there = Pairs(pair(1, 1), pair(2))
+    there.left_out = {"it is not an object": 4}
+    chosen = select(there, Selection(min_confidence=0.5))
+    assert names(chosen) == ["1"]
+    assert chosen.left_out == {
+        "it is not an object": 4,
+        "has no confidence to hold against --min-confidence 0.5": 1,
+    }
 
 
 def test_nothing_asked_for_is_the_dataset_itself():
     there = Pairs(pair(1))
     assert select(there, Selection(seed=7)) is there
-    assert Taken(read=3, kept=3).sentence(Selection()) == ""
+    assert Taken(read=3, kept=3).reasons(Selection()) == {}
 
 
 def test_a_sample_is_in_the_order_of_the_data_and_the_same_each_time():
@@ -224,5 +235,5 @@ def test_every_pair_read_is_kept_or_counted(rows, least, sample):
     except InputError:
         kept = []
     taken = chosen.taken
-    assert taken.read == len(rows) == taken.kept + taken.left_out
+    assert taken.read == len(rows) == taken.kept + sum(chosen.left_out.values())
     assert taken.kept == len(kept)

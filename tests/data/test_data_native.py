@@ -11,11 +11,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from arrkit.data import native
+from arrkit.data import checking
 from arrkit.data.fields import split_source
 from arrkit.data.keys import parse_task, slip_of, task_named
 from arrkit.data.native import NativePairs, check_pairs, open_pairs
-from arrkit.data.pairs import ImageUnreadable, Label, PreferencePair, Task, dataset_digest
+from arrkit.data.pairs import ImageUnreadable, Label, Passage, PreferencePair, Task, dataset_digest
 from arrkit.data.rows import Row, RowRules, parse_row
 from arrkit.errors import InputError
 
@@ -67,10 +67,10 @@ def paint(folder: Path, **colours: str) -> None:
 
 
 def test_a_row_becomes_a_pair() -> None:
-    pair = pair_of({**T2I, "id": "kite-1", "category": "counting", "votes": 7, "metadata": {"model": "m1"}})
+    pair = pair_of({**T2I, "id": "kite-1", "category": "counting", "tries": 7, "metadata": {"model": "m1"}})
     assert (pair.id, pair.task, pair.prompt, pair.label) == ("kite-1", Task.T2I, "a kite", Label.A)
     assert (pair.a.name, pair.b.name, pair.sources) == ("root/a.png", "root/b.png", ())
-    assert pair.metadata == {"category": "counting", "votes": 7, "model": "m1"}
+    assert pair.metadata == {"category": "counting", "tries": 7, "model": "m1"}
     assert pair.origin == "pairs.jsonl:14"
 
 
@@ -237,15 +237,94 @@ def test_ids() -> None:
 
 
 def test_metadata_of_every_kind() -> None:
-    row = {**T2I, "votes": [12, 7], "nothing": None, "ok": True, "meta": {"b": {"c": 1}}, "prompt_id": "p1"}
+    row = {**T2I, "tries": [12, 7], "nothing": None, "ok": True, "meta": {"b": {"c": 1}}, "prompt_id": "p1"}
     assert pair_of(row).metadata == {
-        "votes": "[12, 7]",
+        "tries": "[12, 7]",
         "ok": True,
         "meta": '{"b": {"c": 1}}',
         "prompt_id": "p1",
     }
     dated = yaml.safe_load("{prompt: x, response: [a, b], label: A, day: 2024-02-29}")
     assert pair_of(dated).metadata == {"day": "2024-02-29"}
+
+
+def test_what_people_said_beside_the_label() -> None:
+    bare = pair_of(T2I)
+    assert (bare.group, bare.votes, bare.confidence) == ("", None, None)
+    told = pair_of({**T2I, "group": 7, "votes": [9, 0], "confidence": 1, "metadata": {"group": "mine"}})
+    assert (told.group, told.votes, told.confidence) == ("7", (9, 0), 1.0)
+    assert told.metadata == {"group": "mine"}
+    nothing = pair_of({**T2I, "group": None, "votes": None, "confidence": None})
+    assert (nothing.group, nothing.votes, nothing.confidence) == ("", None, None)
+
+
+def test_a_pair_that_is_bad_on_both_sides() -> None:
+    row = {**T2I, "label": "both_bad", "label_rank": None}
+    assert pair_of(row).label is Label.BOTH_BAD
+    assert pair_of({**row, "label_rank": [1, 1]}).label is Label.BOTH_BAD
+
+
+def test_several_sources() -> None:
+    row = {**EDIT, "source_images": ["s.png", "t.png"]}
+    assert [Path(source.name).name for source in pair_of(row).sources] == ["s.png", "t.png"]
+    alone = {"prompt": "x", "source_images": ["s.png"], "images": ["a.png", "b.png"], "label": "A"}
+    assert names(pair_of(alone)) == ("s.png", "a.png", "b.png")
+    assert pair_of(alone).task is Task.EDIT
+    # As the tool has it whose format this is: of a list under the singular, the first.
+    assert names(pair_of({**EDIT, "source_image": ["s.png", "t.png"]})) == ("s.png", "a.png", "b.png")
+
+
+def test_answers_of_text_and_images() -> None:
+    answer = [{"text": "First,"}, {"image": "a.png"}, {"text": ""}]
+    row = {"task": "interleaved", "prompt": "x", "candidates": [answer, "b.png"], "label": "A"}
+    pair = pair_of({**row, "source_images": ["s.png"], "images": ["not.png", "these.png"]})
+    assert isinstance(pair.a, Passage)
+    assert [part if isinstance(part, str) else part.name for part in pair.a.parts] == [
+        "First,",
+        "root/a.png",
+        "",
+    ]
+    assert (pair.b.name, [source.name for source in pair.sources]) == ("root/b.png", ["root/s.png"])
+    parsed = parse_row(Row(1, 1, row), rules())
+    assert [file.name for file in parsed.files] == ["a.png", "b.png"]
+    same = [{"text": "No."}]
+    assert pair_of({**row, "candidates": [same, same]}).a.name == "No."
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"votes": [1]}, "votes [1] are not two counts, for A and for B"),
+        ({"votes": [1.0, 2]}, "votes [1.0, 2] are not two counts, for A and for B"),
+        ({"votes": [-1, 2]}, "votes [-1, 2] are not two counts, for A and for B"),
+        ({"votes": [True, 2]}, "votes [true, 2] are not two counts, for A and for B"),
+        ({"confidence": 1.01}, "confidence 1.01 is not a number from 0 to 1"),
+        ({"confidence": True}, "confidence true is not a number from 0 to 1"),
+        ({"confidence": "high"}, 'confidence "high" is not a number from 0 to 1'),
+        ({"confidence": float("nan")}, "confidence NaN is not a number from 0 to 1"),
+        ({"group": 1.5}, "group is a number, not text or a whole number"),
+        ({"candidates": "a.png"}, "candidates is text, not a list of two"),
+        ({"candidates": ["a.png"]}, "one candidate image, and a pair needs two"),
+        ({"candidates": ["a.png", ""]}, "candidates holds an empty path where an image or a list of parts"),
+        (
+            {"candidates": ["a.png", []]},
+            "candidates holds nothing where an image or a list of parts should be",
+        ),
+        (
+            {"candidates": ["a.png", {"text": "x"}]},
+            "candidates holds an object where an image or a list of parts",
+        ),
+        ({"candidates": ["a.png", [{"txt": "x"}]]}, "an answer with a part that is neither text nor image"),
+        ({"candidates": ["a.png", [{"image": ""}]]}, "an answer with a part that is neither text nor image"),
+        ({"candidates": ["a.png", ["x"]]}, "an answer with a part that is neither text nor image"),
+        ({"label": "both_bad"}, 'label "both_bad" and label_rank [1, 2] contradict each other'),
+        ({"vote": [1, 2]}, 'unknown key "vote" (did you mean "votes"?)'),
+        ({"source_images": ["s.png"]}, "source_images belongs to an edit, and the task of the row is t2i"),
+    ],
+)
+def test_what_is_wrong_with_what_people_said(changes: dict[str, object], problem: str) -> None:
+    found = problems_of({**T2I, "task": "t2i", **changes})
+    assert any(problem in each for each in found), found
 
 
 # What is wrong
@@ -537,7 +616,7 @@ def test_metadata_keys_are_known_after_the_check(tmp_path: Path) -> None:
 
 
 def test_a_hopeless_file_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "MOST_PROBLEMS", 5)
+    monkeypatch.setattr(checking, "MOST_PROBLEMS", 5)
     file = save(tmp_path / "p.jsonl", *[{"x": 1}] * 100)
     with pytest.raises(InputError) as caught:
         check_pairs(file)

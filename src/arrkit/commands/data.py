@@ -7,8 +7,9 @@ from pathlib import Path
 from arrkit.backends.registry import make_dataset
 from arrkit.commands.inputs import Limited
 from arrkit.commands.options import CheckOptions, ConvertOptions
-from arrkit.data.native import PairCheck, open_pairs
+from arrkit.data.checking import CheckRules, PairCheck
 from arrkit.data.native import check_pairs as check_file
+from arrkit.data.native import open_pairs
 from arrkit.data.pairs import PairDataset
 from arrkit.data.write import write_pairs
 
@@ -20,7 +21,7 @@ def check_pairs(options: CheckOptions) -> PairCheck:
         task=options.task,
         image_root=options.image_root,
         allow_remote=options.allow_remote,
-        strict=options.strict,
+        rules=CheckRules(strict=options.strict, thorough=True),
     )
 
 

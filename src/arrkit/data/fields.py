@@ -15,6 +15,12 @@ from arrkit.errors import Problem
 
 Scalar = str | int | float | bool
 
+Part = tuple[str, str]
+"""A part of an answer: ``("text", the text)`` or ``("image", a path or URL)``."""
+
+Named = str | tuple[Part, ...]
+"""A candidate as a row names it: the path or URL of an image, or the parts of an answer in their order."""
+
 _EDIT_HINT = 'Say "task": "edit" in the row, or pass --task edit.'
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -55,7 +61,7 @@ class RowFields:
             return task
         if asked is not None:
             return asked
-        edit = any(self.value.get(key) for key in (*keys.SOURCE, *keys.EDIT_IMAGES))
+        edit = any(self.value.get(key) for key in (*keys.SOURCE, keys.ALL_SOURCES, *keys.EDIT_IMAGES))
         return Task.EDIT if edit else Task.T2I
 
     def check_id(self) -> None:
@@ -80,11 +86,11 @@ class RowFields:
         self.absent("no prompt", keys.PROMPT, f"Give the instruction under {_either(keys.PROMPT)}.")
         return ""
 
-    def images(self, task: Task) -> tuple[str | None, list[str]]:
-        """The source image, where there is one, and the candidates; problems where these are not two."""
-        source, candidates = self.edit_images() if task is Task.EDIT else (None, self.t2i_images())
+    def images(self, task: Task) -> tuple[list[str], list[Named]]:
+        """The source images and the candidates; problems where these are not two."""
+        sources, candidates = self.named_images(task)
         if self.pointwise:
-            return source, candidates
+            return sources, candidates
         if len(candidates) == 1:
             self.problem("one candidate image, and a pair needs two")
         elif not candidates:
@@ -93,13 +99,52 @@ class RowFields:
             )
             names = keys.T2I_IMAGES if task is Task.T2I else (*keys.EDIT_IMAGES, *keys.EDIT_FALLBACK)
             self.absent("no candidate images", names, f"Give the two paths under {_either(usual)}.")
-        return source, candidates
+        return sources, candidates
 
-    def t2i_images(self) -> list[str]:
-        for key in (*keys.SOURCE, *keys.EDIT_IMAGES):
+    def named_images(self, task: Task) -> tuple[list[str], list[Named]]:
+        if task is Task.T2I:
+            self.refuse_sources()
+        every = self.first_list((keys.ALL_SOURCES,))
+        if self.value.get(keys.CANDIDATES):
+            return every or self.first_list(keys.SOURCE)[:1], self.candidates()
+        if task is Task.T2I:
+            return [], [*self.t2i_images()]
+        source, candidates = self.edit_images(sourced=bool(every))
+        return every or ([source] if source is not None else []), [*candidates]
+
+    def candidates(self) -> list[Named]:
+        """What ``candidates`` names: images, and answers that are lists of texts and images."""
+        value = self.value[keys.CANDIDATES]
+        self.explained.update((*keys.T2I_IMAGES, *keys.EDIT_IMAGES))
+        if not isinstance(value, (list, tuple)):
+            self.problem(f"{keys.CANDIDATES} is {kind_of(value)}, not a list of two")
+            return []
+        found = [self.candidate(entry) for entry in value]
+        return [entry for entry in found if entry is not None]
+
+    def candidate(self, value: object) -> Named | None:
+        if isinstance(value, str) and value.strip():
+            return value
+        if not isinstance(value, (list, tuple)) or not value:
+            shown = "an empty path" if value == "" else kind_of(value) if value else "nothing"
+            self.problem(f"{keys.CANDIDATES} holds {shown} where an image or a list of parts should be")
+            return None
+        parts = [part for part in map(_part, value) if part is not None]
+        if len(parts) < len(value):
+            self.problem(
+                f"{keys.CANDIDATES} holds an answer with a part that is neither text nor image",
+                hint='Give each part as {"text": "..."} or {"image": "a.png"}.',
+            )
+        return tuple(parts)
+
+    def refuse_sources(self) -> None:
+        general = (keys.ALL_SOURCES,) if not self.value.get(keys.CANDIDATES) else ()
+        for key in (*keys.SOURCE, *general, *keys.EDIT_IMAGES):
             if self.value.get(key):
                 self.explained.update(keys.T2I_IMAGES)
                 self.problem(f"{key} belongs to an edit, and the task of the row is t2i", hint=_EDIT_HINT)
+
+    def t2i_images(self) -> list[str]:
         candidates = self.first_list(keys.T2I_IMAGES)
         ranks = self.value.get("label_rank")
         if isinstance(ranks, (list, tuple)) and len(ranks) == 2 and len(candidates) == 3:
@@ -109,10 +154,11 @@ class RowFields:
             )
         return candidates
 
-    def edit_images(self) -> tuple[str | None, list[str]]:
+    def edit_images(self, *, sourced: bool) -> tuple[str | None, list[str]]:
+        """The source and the results; ``sourced`` where the sources stand under a key of their own."""
         sources = self.first_list(keys.SOURCE)
         explicit = self.first_list(keys.EDIT_IMAGES)
-        if sources or explicit:
+        if sources or explicit or sourced:
             return (sources[0] if sources else None), explicit or self.first_list(keys.EDIT_FALLBACK)
         ranks = self.value.get("label_rank")
         return split_source(
@@ -173,7 +219,8 @@ class RowFields:
         by_name = None if named is None else self.named_label(named)
         if ranks is None:
             return by_name
-        by_rank = self.ranked_label(ranks, candidates, tie=by_name is Label.TIE)
+        tie = by_name if by_name is not None and not by_name.decided else None
+        by_rank = self.ranked_label(ranks, candidates, tie)
         if by_name is not None and by_rank is not None and by_name is not by_rank:
             self.problem(f'label "{named}" and label_rank {_shown(ranks)} contradict each other')
         return by_rank if named is None else by_name
@@ -184,10 +231,11 @@ class RowFields:
                 if named.strip().lower() == label.lower():
                     return label
         shown = f'"{named}"' if isinstance(named, str) else _shown(named)
-        self.problem(f"unknown label {shown}", hint='The labels are "A", "B" and "tie".')
+        self.problem(f"unknown label {shown}", hint='The labels are "A", "B", "tie" and "both_bad".')
         return None
 
-    def ranked_label(self, ranks: object, candidates: int, *, tie: bool) -> Label | None:
+    def ranked_label(self, ranks: object, candidates: int, tie: Label | None) -> Label | None:
+        """The label of a list of ranks; ``tie`` is what the row calls two equal ones, where it does."""
         whole = isinstance(ranks, (list, tuple)) and all(type(rank) is int for rank in ranks)
         if not whole or not isinstance(ranks, (list, tuple)):
             self.problem(f"label_rank {_shown(ranks)} is not a list of whole numbers")
@@ -198,8 +246,8 @@ class RowFields:
         if len(ranks) != 2:
             return None  # the number of candidates is the problem, and is said
         if ranks[0] == ranks[1]:
-            if tie:
-                return Label.TIE
+            if tie is not None:
+                return tie
             self.problem(
                 f"label_rank {_shown(ranks)} does not order the two images",
                 hint='Give ranks 1 and 2, or mark the pair as a tie with "label": "tie".',
@@ -212,6 +260,36 @@ class RowFields:
             )
             return None
         return Label.A if ranks[0] == 1 else Label.B
+
+    def group(self) -> str:
+        value = self.value.get("group")
+        if value is None:
+            return ""
+        if isinstance(value, str) or type(value) is int:
+            return str(value)
+        self.problem(f"group is {kind_of(value)}, not text or a whole number", hint=_keep_hint("group"))
+        return ""
+
+    def votes(self) -> tuple[int, int] | None:
+        value = self.value.get("votes")
+        if value is None:
+            return None
+        if isinstance(value, (list, tuple)) and len(value) == 2:
+            a, b = value
+            if type(a) is int and type(b) is int and a >= 0 and b >= 0:
+                return a, b
+        self.problem(f"votes {_shown(value)} are not two counts, for A and for B", hint=_keep_hint("votes"))
+        return None
+
+    def confidence(self) -> float | None:
+        value = self.value.get("confidence")
+        if value is None:
+            return None
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
+            return float(value)
+        what = f"confidence {_shown(value)} is not a number from 0 to 1"
+        self.problem(what, hint=_keep_hint("confidence"))
+        return None
 
     def metadata(self) -> dict[str, Scalar]:
         """The ``metadata`` object and all keys of the user's own; problems for likely slips of the pen."""
@@ -280,6 +358,15 @@ def kind_of(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return "a list"
     return f"a {type(value).__name__}"
+
+
+def _part(value: object) -> Part | None:
+    """A part of an answer, or None where it is none. An empty text is one; an empty path is not."""
+    if not isinstance(value, Mapping) or len(value) != 1:
+        return None
+    ((kind, content),) = value.items()
+    sound = isinstance(content, str) and (kind == "text" or (kind == "image" and content.strip() != ""))
+    return (str(kind), str(content)) if sound else None
 
 
 def _keep_hint(key: str) -> str:

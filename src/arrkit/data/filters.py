@@ -55,21 +55,16 @@ class Taken:
     undrawn: int = 0
     kept: int = 0
 
-    @property
-    def left_out(self) -> int:
-        """All that were read and are not kept."""
-        return self.unfit + self.below + self.unrated + self.undrawn
-
-    def sentence(self, selection: Selection) -> str:
-        """What was left out and why, or an empty text where nothing was."""
-        reasons = (
-            (self.unfit, f"do not fit {' '.join(f'--where {each}' for each in selection.where)}"),
-            (self.below, f"are below --min-confidence {selection.min_confidence}"),
-            (self.unrated, f"have no confidence to hold against --min-confidence {selection.min_confidence}"),
-            (self.undrawn, f"were not drawn by --sample {selection.sample}"),
-        )
-        said = [f"{count:,} {reason}" for count, reason in reasons if count]
-        return f"Of {self.read:,} pairs read, {', '.join(said)}; {self.kept:,} are left." if said else ""
+    def reasons(self, selection: Selection) -> dict[str, int]:
+        """How many were left out, by the reason in words; nothing for a step that left out none."""
+        least = f"--min-confidence {selection.min_confidence}"
+        counts = {
+            f"does not fit {' '.join(f'--where {each}' for each in selection.where)}": self.unfit,
+            f"is below {least}": self.below,
+            f"has no confidence to hold against {least}": self.unrated,
+            f"was not drawn by --sample {selection.sample}": self.undrawn,
+        }
+        return {reason: count for reason, count in counts.items() if count}
 
 
 def parse_where(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -137,6 +132,11 @@ class Selected:
     def taken(self) -> Taken:
         """The counts of the pass that went furthest so far."""
         return self._taken
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """How many pairs were left out by each reason, those that the dataset left out itself included."""
+        return {**left_out(self.dataset), **self._taken.reasons(self.selection)}
 
     def size(self) -> int | None:
         """How many there are, or at most are, where that is known without going through them."""
@@ -217,6 +217,12 @@ class Selected:
             what = f"no pair of {name} has {field}={' or '.join(values)}{close}"
             problems.append(Problem(what, "--where", f"Its values: {shown}."))
         return problems or [Problem(f"no pair of {name} fits all of {', '.join(self._where)}", "--where")]
+
+
+def left_out(dataset: PairDataset) -> Mapping[str, int]:
+    """What a dataset says it left out in its last pass, by reason; nothing where it does not say."""
+    found: Mapping[str, int] = getattr(dataset, "left_out", {})
+    return found
 
 
 def select(dataset: PairDataset, selection: Selection) -> PairDataset:

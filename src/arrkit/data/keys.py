@@ -38,16 +38,21 @@ EDIT_IMAGES = (
     "result_images",
 )
 EDIT_FALLBACK = ("response", "responses", "images", "image_paths", "image")
+ALL_SOURCES = "source_images"
+CANDIDATES = "candidates"
 LABELS = ("label_rank", "label", "label_score")
-OTHER = ("id", "task", "metadata", "response_includes_base")
-KNOWN = frozenset((*PROMPT, *T2I_IMAGES, *SOURCE, *EDIT_IMAGES, *LABELS, *OTHER))
+OTHER = ("id", "task", "metadata", "response_includes_base", "group", "votes", "confidence")
+KNOWN = frozenset((*PROMPT, *T2I_IMAGES, *SOURCE, *EDIT_IMAGES, ALL_SOURCES, CANDIDATES, *LABELS, *OTHER))
 
 _TASKS = {
     **dict.fromkeys(("t2i", "text_to_image", "text2image", "image_generation", "gen"), Task.T2I),
     **dict.fromkeys(("edit", "image_edit", "image_editing", "i2i", "image_to_image"), Task.EDIT),
+    "interleaved": Task.INTERLEAVED,
 }
 
-TASK_HINT = "The tasks are t2i (text to image) and edit (instruction-guided editing)."
+TASK_HINT = (
+    "The tasks are t2i (text to image), edit (instruction-guided editing) and interleaved (text and images)."
+)
 
 # A key this alike to a known one is taken for a slip of the pen ("imges", "label_ranks"); below it a key such
 # as "prompt_id" (0.80 to "prompt") is the user's own.

@@ -13,14 +13,21 @@ meaning              keys
 instruction          ``query``, ``prompt``, ``instruction``
 candidates (t2i)     ``image_paths``, ``response``, ``responses``, ``images``, ``image``,
                      ``generated_image``, ``generated_images``
-source (edit)        ``source_image``, ``base_image``, ``original_image``, ``input_image``,
-                     ``reference_image``, ``ref_image``; of a list, the first
+source (edit)        ``source_images``: all of a list; else ``source_image``, ``base_image``,
+                     ``original_image``, ``input_image``, ``reference_image``, ``ref_image``: of a list, the
+                     first
 candidates (edit)    ``edited_image(s)``, ``target_image(s)``, ``output_image(s)``, ``result_image(s)``; else
                      ``response``, ``responses``, ``images``, ``image_paths``, ``image``
+candidates (any)     ``candidates``, before all other keys: a list of two, each the path of an image or an
+                     answer of parts, ``[{"text": "First, "}, {"image": "a.png"}]``
 label                ``label_rank``: ``[1, 2]`` (1 is the better one) or ``[2, 1]``;
-                     ``label``: ``A``, ``B``, ``tie``
+                     ``label``: ``A``, ``B``, ``tie``, ``both_bad``
 task                 ``task``: ``t2i``, ``text_to_image``, ``text2image``, ``image_generation``, ``gen``;
-                     ``edit``, ``image_edit``, ``image_editing``, ``i2i``, ``image_to_image``
+                     ``edit``, ``image_edit``, ``image_editing``, ``i2i``, ``image_to_image``;
+                     ``interleaved``, with ``candidates``, and the prompt's images in ``source_images``
+group                ``group``: text or a whole number, the same for all pairs of one question
+votes                ``votes``: how many people chose A and how many B, ``[7, 2]``
+confidence           ``confidence``: from 0 to 1, how far the label is to be trusted
 id                   ``id``: text or a whole number, unique in the file; ``row-N`` where there is none
 source in the list   ``response_includes_base``, see :func:`~arrkit.data.fields.split_source`
 metadata             ``metadata``: an object; and every other key of the row
@@ -39,40 +46,14 @@ JSON and JSONL are read at some 20,000 rows a second, YAML at 3,000.
 
 from __future__ import annotations
 
-import os
-from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from arrkit.data.pairs import Label, PreferencePair, Task
+from arrkit.data.checking import CheckRules, FileCheck, PairCheck, not_a_pair
+from arrkit.data.pairs import PreferencePair, Task
 from arrkit.data.readers import read_rows
-from arrkit.data.rows import BrokenRow, NotAPair, ParsedRow, Row, RowRules, parse_row, row_id
-from arrkit.errors import InputError, Problem
-
-MOST_PROBLEMS = 1000
-"""After so many problems the rest of a file is not looked at."""
-
-_CLOSING = "Nothing was sent to a judge."
-_SHOWN_MISSING = 20
-
-
-@dataclass(frozen=True, slots=True)
-class PairCheck:
-    """What one pass over a file found.
-
-    ``other_task`` rows name another task than the one asked for. ``missing_pairs`` pairs have an image file
-    that does not exist, and ``missing`` are the first twenty of these. ``metadata_keys`` are all keys that
-    any pair may be grouped by, in alphabetical order. ``task`` is None where the tasks of the pairs differ.
-    """
-
-    pairs: int
-    ties: int
-    task: Task | None
-    other_task: int = 0
-    missing_pairs: int = 0
-    missing: tuple[Problem, ...] = ()
-    metadata_keys: tuple[str, ...] = ()
+from arrkit.data.rows import BrokenRow, ParsedRow, Row, RowRules, parse_row
+from arrkit.errors import InputError
 
 
 class NativePairs:
@@ -114,14 +95,20 @@ class NativePairs:
             if parsed.problems:
                 raise InputError(parsed.problems)
             if parsed.kind is not None:
-                raise InputError(_not_a_pair(parsed.kind, f"{self.name}:{row.line}", 1))
+                raise InputError(not_a_pair(parsed.kind, f"{self.name}:{row.line}", 1))
             if parsed.pair is not None:
                 yield parsed.pair
 
-    def check(self, *, strict: bool = False) -> PairCheck:
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many rows are left out, by reason; checks the file, if nobody has."""
+        other = self._check().other_task
+        return {"names another task": other} if other else {}
+
+    def check(self, rules: CheckRules | None = None) -> PairCheck:
         """See :func:`check_pairs`. The result is kept, and gives the length."""
         self._require_files()
-        self._checked = _Check(self._rules, strict).run(self._parsed())
+        self._checked = FileCheck(self._rules, rules or CheckRules()).run(self._parsed())
         return self._checked
 
     def _check(self) -> PairCheck:
@@ -159,7 +146,7 @@ def open_pairs(
     Raises :class:`~arrkit.errors.InputError` as :func:`check_pairs` does.
     """
     pairs = NativePairs(path, task, image_root, allow_remote)
-    pairs.check(strict=strict)
+    pairs.check(CheckRules(strict=strict))
     return pairs
 
 
@@ -169,7 +156,7 @@ def check_pairs(
     task: Task | None = None,
     image_root: str | Path | None = None,
     allow_remote: bool = False,
-    strict: bool = False,
+    rules: CheckRules | None = None,
 ) -> PairCheck:
     """Go through a file once and report all that is wrong with it, by line.
 
@@ -178,130 +165,11 @@ def check_pairs(
         task: the task of rows that name none; rows that name another are left out.
         image_root: the folder that relative image paths start from, by default that of the file.
         allow_remote: whether images may be fetched over http(s).
-        strict: whether a missing image file is a problem, and not only counted.
+        rules: how hard to look. Without them images are not opened, that a file exists is all that is looked
+            at, and a missing one is only counted.
 
-    Images are not opened; that a file exists is all that is looked at. Raises
-    :class:`~arrkit.errors.InputError` with every problem (up to :data:`MOST_PROBLEMS`), and also where there
-    is no pair at all or every pair is a tie.
+    Raises :class:`~arrkit.errors.InputError` with every problem (up to
+    :data:`~arrkit.data.checking.MOST_PROBLEMS`), and also where there is no pair at all or every pair is a
+    tie.
     """
-    return NativePairs(path, task, image_root, allow_remote).check(strict=strict)
-
-
-@dataclass(slots=True)
-class _Check:
-    rules: RowRules
-    strict: bool
-    problems: list[tuple[int, Problem]] = field(default_factory=list)
-    kinds: dict[NotAPair, tuple[int, int]] = field(default_factory=dict)  # the first line, and how many
-    missing: list[Problem] = field(default_factory=list)
-    missing_pairs: int = 0
-    pairs: int = 0
-    ties: int = 0
-    other_task: int = 0
-    tasks: set[Task] = field(default_factory=set)
-    metadata: set[str] = field(default_factory=set)
-
-    def run(self, rows: Iterator[tuple[Row | BrokenRow, ParsedRow]]) -> PairCheck:
-        ids = array("q")
-        for row, parsed in rows:
-            self.take(row, parsed)
-            if isinstance(row, Row):
-                ids.append(hash(row_id(row)))
-            if len(self.problems) >= MOST_PROBLEMS:
-                self.problems.append((row.line + 1, Problem("the rest of the file was not checked")))
-                break
-        else:
-            self.same_ids(ids)
-        for kind, (line, count) in self.kinds.items():
-            self.problems.append((line, _not_a_pair(kind, f"{self.rules.name}:{line}", count)))
-        if self.problems:
-            self.problems.sort(key=lambda entry: entry[0])
-            raise InputError([problem for _, problem in self.problems], closing=_CLOSING)
-        self.refuse_useless()
-        return PairCheck(
-            self.pairs,
-            self.ties,
-            self.tasks.pop() if len(self.tasks) == 1 else None,
-            self.other_task,
-            self.missing_pairs,
-            tuple(self.missing),
-            tuple(sorted(self.metadata)),
-        )
-
-    def take(self, row: Row | BrokenRow, parsed: ParsedRow) -> None:
-        self.problems += [(row.line, problem) for problem in parsed.problems]
-        pair = parsed.pair
-        if parsed.kind is not None:
-            line, count = self.kinds.get(parsed.kind, (row.line, 0))
-            self.kinds[parsed.kind] = (line, count + 1)
-        elif pair is not None:
-            self.pairs += 1
-            self.ties += pair.label is Label.TIE
-            self.tasks.add(pair.task)
-            self.metadata.update(pair.metadata)
-            self.look_for(row.line, parsed)
-        elif not parsed.problems:
-            self.other_task += 1
-
-    def look_for(self, line: int, parsed: ParsedRow) -> None:
-        absent = [file for file in parsed.files if not os.path.isfile(file)]  # noqa: PTH113 - twice as fast
-        if not absent:
-            return
-        self.missing_pairs += 1
-        found = [Problem(f"there is no image {file}", f"{self.rules.name}:{line}") for file in absent]
-        if self.strict:
-            self.problems += [(line, problem) for problem in found]
-        elif len(self.missing) < _SHOWN_MISSING:
-            self.missing.append(found[0])
-
-    def same_ids(self, hashes: array[int]) -> None:
-        """Problems for ids that stand twice; the file is read again only where two hashes agree.
-
-        Eight bytes a row are kept instead of the ids themselves.
-        """
-        import numpy as np
-
-        values = np.sort(np.frombuffer(hashes, dtype=np.int64)) if hashes else np.empty(0, np.int64)
-        twice = set(values[1:][values[1:] == values[:-1]].tolist())
-        if not twice:
-            return
-        first: dict[str, int] = {}
-        for row in read_rows(self.rules.path):
-            if isinstance(row, BrokenRow) or hash(name := row_id(row)) not in twice:
-                continue
-            if name not in first:
-                first[name] = row.line
-            else:
-                what = f'id "{name}" stands on line {first[name]} already'
-                self.problems.append((row.line, Problem(what, f"{self.rules.name}:{row.line}")))
-            if len(self.problems) > MOST_PROBLEMS:
-                return
-
-    def refuse_useless(self) -> None:
-        name = self.rules.name
-        if self.pairs == 0:
-            if self.other_task:
-                rows = "its one row names" if self.other_task == 1 else f"all {self.other_task} rows name"
-                raise InputError(
-                    f"{name} holds no pairs for the task {self.rules.task}: {rows} another task",
-                    hint="Name a rubric for that task (arrkit rubric list shows some), or build one: "
-                    f"arrkit rubric build --pairs {name}",
-                )
-            raise InputError(f"{name} holds no pairs", hint="Give at least one row.")
-        if self.ties == self.pairs:
-            what = "the only pair of" if self.pairs == 1 else f"all {self.pairs} pairs of"
-            verb = "is a tie" if self.pairs == 1 else "are ties"
-            raise InputError(f"{what} {name} {verb}, which says nothing about what people prefer")
-
-
-def _not_a_pair(kind: NotAPair, where: str, count: int) -> Problem:
-    more = "" if count == 1 else f" (and {count - 1} more such rows)"
-    if kind is NotAPair.POINTWISE:
-        return Problem(
-            f"label_score rates one image, and arrkit learns from pairs{more}",
-            where,
-            "Give two candidates of one prompt and which is better: label_rank or label.",
-        )
-    return Problem(
-        f"more than two candidates{more}", where, "Write one row for each two candidates that people ordered."
-    )
+    return NativePairs(path, task, image_root, allow_remote).check(rules)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from arrkit.data.fields import RowFields, kind_of
+from arrkit.data.fields import Named, RowFields, kind_of
 from arrkit.data.images import picture_from_data_url, picture_from_path, picture_from_url
-from arrkit.data.pairs import Picture, PreferencePair, Task
+from arrkit.data.pairs import Candidate, Passage, Picture, PreferencePair, Task
 from arrkit.errors import Problem
 
 
@@ -111,26 +111,51 @@ def _parse(row: Row, fields: RowFields, rules: RowRules) -> ParsedRow:
         return ParsedRow(problems=tuple(fields.problems), task=task)
     metadata = fields.metadata()
     prompt = fields.prompt()
-    source, candidates = fields.images(task)
+    sources, candidates = fields.images(task)
     if kind := _not_a_pair(fields, candidates):
         return ParsedRow(problems=tuple(fields.problems), kind=kind, task=task)
     label = fields.label(len(candidates))
     fields.check_id()
-    named = [(f"image {place}", text) for place, text in enumerate(candidates, start=1)]
-    if source is not None:
-        named.append(("source image", source))
+    group, votes, confidence = fields.group(), fields.votes(), fields.confidence()
     files: list[Path] = []
-    pictures = [_picture(fields, name, text, rules, files) for name, text in named]
+    made = [_candidate(fields, place, each, rules, files) for place, each in enumerate(candidates, start=1)]
+    pictures = [_picture(fields, "source image", text, rules, files) for text in sources]
     if len(candidates) == 2 and _same(candidates, rules.root):
         fields.problem("both candidates are the same image")
     if fields.problems or label is None:
         return ParsedRow(problems=tuple(fields.problems), task=task)
-    a, b, *rest = (picture for picture in pictures if picture is not None)
-    pair = PreferencePair(row_id(row), task, prompt, a, b, label, tuple(rest), metadata, fields.where)
+    a, b = (candidate for candidate in made if candidate is not None)
+    pair = PreferencePair(
+        id=row_id(row),
+        task=task,
+        prompt=prompt,
+        a=a,
+        b=b,
+        label=label,
+        sources=tuple(picture for picture in pictures if picture is not None),
+        metadata=metadata,
+        origin=fields.where,
+        group=group,
+        votes=votes,
+        confidence=confidence,
+    )
     return ParsedRow(pair, task=task, files=tuple(files))
 
 
-def _not_a_pair(fields: RowFields, candidates: Sequence[str]) -> NotAPair | None:
+def _candidate(
+    fields: RowFields, place: int, named: Named, rules: RowRules, files: list[Path]
+) -> Candidate | None:
+    name = f"image {place}"
+    if isinstance(named, str):
+        return _picture(fields, name, named, rules, files)
+    parts = [
+        text if kind == "text" else _picture(fields, f"{name}, part {number}", text, rules, files)
+        for number, (kind, text) in enumerate(named, start=1)
+    ]
+    return Passage(tuple(part for part in parts if part is not None))
+
+
+def _not_a_pair(fields: RowFields, candidates: Sequence[Named]) -> NotAPair | None:
     if fields.pointwise:
         return NotAPair.POINTWISE
     return NotAPair.GROUP if len(candidates) > 2 and not fields.problems else None
@@ -165,8 +190,10 @@ def resolve(text: str, root: Path) -> Path:
     return root / text
 
 
-def _same(candidates: Sequence[str], root: Path) -> bool:
+def _same(candidates: Sequence[Named], root: Path) -> bool:
     first, second = candidates
+    if not isinstance(first, str) or not isinstance(second, str):
+        return False  # two models may give the same answer in words
     if first == second:
         return True
     if ":" in first or ":" in second:
