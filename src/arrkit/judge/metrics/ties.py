@@ -11,11 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from arrkit.judge.answered import Answered, Choice
 from arrkit.judge.metrics.value import Counts, MetricValue, Ratio, Unit, distinct, some, times
 from arrkit.judge.stats import Floats, bootstrap_rate, resample
 from arrkit.rubric.model import Rate
+
+Ints = NDArray[np.int64]
 
 THRESHOLDS = tuple(step / 10 for step in range(11))
 """The thresholds that Pick-a-Pic's own code tries on the difference of two probabilities."""
@@ -150,23 +153,26 @@ def calibrate(margins: Sequence[float], labels: Sequence[int], seed: int = 0) ->
     right = beyond.sum() + np.cumsum(within - beyond)
     # A threshold takes all margins of its size: only the last of equals is one.
     last = np.append(size[1:] != size[:-1], True)
+    rung = np.cumsum(last) - last
     thresholds, right = size[last], right[last]
     if thresholds[0] > 0:
         thresholds, right = np.append(0.0, thresholds), np.append(beyond.sum(), right)
     best = int(np.argmax(right))
     rate = bootstrap_rate(
-        float(right[best]) / len(size), _redrawn(within, beyond, seed), len(size), floor=0.0
+        float(right[best]) / len(size), _redrawn(rung, within, beyond, seed), len(size), floor=0.0
     )
     assert rate is not None
     return Calibrated(rate, float(thresholds[best]))
 
 
-def _redrawn(within: np.typing.NDArray[np.int64], beyond: np.typing.NDArray[np.int64], seed: int) -> Floats:
-    """The value in bootstrap samples, the threshold tuned in each to the border of a bin."""
-    n = len(within)
-    bins = min(BINS, n)
-    place = np.arange(n) * bins // n
-    kind = place * 3 + within + 2 * beyond
+def _redrawn(rung: Ints, within: Ints, beyond: Ints, seed: int) -> Floats:
+    """The value in bootstrap samples, the threshold tuned in each to the border of a bin.
+
+    ``rung`` numbers the distinct sizes of margins, from 0; equal ones share a bin.
+    """
+    n, rungs = len(rung), int(rung[-1]) + 1
+    bins = min(BINS, rungs)
+    kind = rung * bins // rungs * 3 + within + 2 * beyond
     draws = resample(np.bincount(kind, minlength=3 * bins), times(3 * bins), seed).reshape(-1, bins, 3)
     gained = np.cumsum(draws[:, :, 1] - draws[:, :, 2], axis=1)
     best = np.maximum(gained.max(axis=1), 0.0)
