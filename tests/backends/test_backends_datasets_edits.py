@@ -96,6 +96,14 @@ def test_a_part_is_read_alone(tmp_path, form, part, count):
     assert all(whole[pair.id] == (pair.label, pair.group) for pair in pairs)
 
 
+def test_a_part_that_is_not_there_is_refused(tmp_path):
+    edits.write_bench_json(tmp_path, 3)
+    (tmp_path / "EditReward_Bench_3pair.json").unlink()
+    assert len(list(opened("editreward-bench:all", tmp_path))) == 7
+    with pytest.raises(InputError, match=r"no EditReward_Bench_3pair\.json"):
+        opened("editreward-bench:3pair", tmp_path)
+
+
 def test_the_models_and_scores_of_both_are_kept(tmp_path):
     edits.write_bench(tmp_path, 4)
     pair = next(pair for pair in opened("editreward-bench:4pair", tmp_path) if pair.id.endswith("BvsD"))

@@ -42,7 +42,6 @@ from arrkit.backends.datasets.edit_forms import (
     BENCH_FILES,
     open_table,
     picture_of,
-    refuse_others,
     renamed,
     rows_of,
 )
@@ -52,6 +51,7 @@ from arrkit.backends.spec import Spec
 from arrkit.data.files import Files, matching
 from arrkit.data.pairs import Picture, PreferencePair, Task
 from arrkit.data.tables import Table
+from arrkit.errors import InputError, Problem
 
 PARTS = ("2pair", "3pair", "4pair")
 NEEDED = ("id", "instruction", "source_image", "candidate_1", "candidate_2", "comparison_type", "ranking")
@@ -80,8 +80,10 @@ def make(
         table = open_table(files, own or tables, BENCH, NEEDED, spec)
         read = partial(_read_table, table, part)
         return SetPairs(spec, Task.EDIT, files, read, unknown_size if part and not own else table.size)
-    refuse_others(files, set(), BENCH, spec)
     paths = [path for path in matching(files, BENCH_FILES) if not part or path.endswith(f"_{part}.json")]
+    if not paths:
+        what = f"{files.name} holds other parts of the set, and no EditReward_Bench_{part}.json"
+        raise InputError(Problem(what, f"dataset {spec.name}"))
     return SetPairs(
         spec, Task.EDIT, files, partial(_read_json, files, paths, Images(files, "", images)), unknown_size
     )
