@@ -77,6 +77,7 @@ def test_marks_stand_where_images_of_a_prompt_must_be_told_apart(tmp_path):
     prompts = [pair.prompt for pair in pairs_of(tmp_path, "edit")]
     assert prompts[0] == "Put <image 1> into <image 2> as in no. 0."
     assert prompts[1] == "Prompt no. 1 of edit."
+    assert prompts[3] == "<image 1> beside no. 3 <image 2>"
 
 
 def test_ratings_become_votes_and_confidence(tmp_path):

@@ -22,7 +22,8 @@ def contents(part: str, row: int) -> tuple[Content, Content, Content]:
     if part == "t2i":
         return [question], [bright], [dark]
     if part == "edit":
-        prompt = [10, question] if row % 3 else ["Put", 20, "into", 30, f"as in no. {row}."]
+        two = [20, f"beside no. {row}", 30] if row % 2 else ["Put", 20, "into", 30, f"as in no. {row}."]
+        prompt = [10, question] if row % 3 else two
         return prompt, [bright, bright, bright] if row == 7 else [bright], [dark]
     if part == "interleaved":
         return [question, 10], ["First:", bright, "then:", bright], [dark, "and nothing else"]
