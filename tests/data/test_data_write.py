@@ -182,7 +182,7 @@ def test_all_that_a_pair_says_survives(tmp_path: Path) -> None:
 
 
 def test_written_again_it_is_the_same_file(tmp_path: Path) -> None:
-    first = write_pairs([*PAIRS, *RICH[:6]], tmp_path / "one")
+    first = write_pairs([*PAIRS, *RICH[2:5]], tmp_path / "one")
     second = write_pairs(open_pairs(first), tmp_path / "two")
     assert second.read_text() == first.read_text()
 
