@@ -188,7 +188,7 @@ def write_judgments(path: Path) -> Iterator[Callable[[Answered], None]]:
     temporary = path.with_name(f".{path.name}.tmp")
 
     def write(judgment: Answered) -> None:
-        line = json.dumps(to_json(judgment), ensure_ascii=False, allow_nan=False) + "\n"
+        line = json.dumps(to_json(judgment), allow_nan=False) + "\n"
         with _writing(path):
             stream.write(line)
 
