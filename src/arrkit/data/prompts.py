@@ -235,7 +235,7 @@ class _Reader:
         if not texts and value.get("label") is None and value.get("label_rank") is None:
             texts = fields.first_list(UNLABELLED_SOURCES)
         elif not texts:
-            source, _ = fields.edit_images()
+            source, _ = fields.edit_images(sourced=False)
             texts = [source] if source else []
         if not texts and not fields.problems:
             fields.absent("no source image to be edited", SOURCES, 'Give its path under "source".')

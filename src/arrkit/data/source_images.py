@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from functools import cached_property
+from glob import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from arrkit.data.files import LocalFiles, any_matching, inside, picture_in
 from arrkit.data.images import picture_from_path
 from arrkit.data.pairs import Picture
 from arrkit.data.rows import resolve
+
+if TYPE_CHECKING:
+    from arrkit.data.archives import Unpacked
 
 
 class SourceImages:
@@ -26,7 +32,7 @@ class SourceImages:
     def __init__(self, file: Path, root: str | Path | None = None) -> None:
         self._root = file.parent if root is None else Path(root).expanduser()
         self._beside = file.parent
-        self._archives = f"{file.stem}_part_*.tar"
+        self._archives = f"{escape(file.stem)}_part_*.tar"
 
     def place(self, text: str) -> Path:
         """Where the image that a row names should be."""
@@ -37,8 +43,14 @@ class SourceImages:
         for file in (self.place(text), resolve(text, self._root / "images")):
             if file.is_file():
                 return picture_from_path(file)
-        return self._packed.get(text.removeprefix("./"))
+        packed = self._packed
+        return picture_in(packed, text) if packed and inside(text) and packed.has(text) else None
 
     @cached_property
-    def _packed(self) -> dict[str, Picture]:
-        return {}
+    def _packed(self) -> Unpacked | None:
+        files = LocalFiles(self._beside)
+        if not any_matching(files, self._archives):
+            return None
+        from arrkit.data.archives import Unpacked
+
+        return Unpacked(files, [self._archives])
