@@ -11,7 +11,6 @@ from arrkit.commands.inputs import (
     NO_RUBRIC,
     ZERO_SHOT,
     NamedRubric,
-    check_fields,
     contenders,
     open_dataset,
     open_judge,
@@ -22,7 +21,9 @@ from arrkit.commands.metrics import chosen_metrics, with_metrics
 from arrkit.commands.options import BiasOptions, EvalOptions, JudgingOptions
 from arrkit.commands.pages import PAGE_PAIRS, judge_page
 from arrkit.commands.runs import open_run
+from arrkit.commands.sources import check_fields
 from arrkit.concurrency import run_sync
+from arrkit.data.filters import left_out
 from arrkit.data.pairs import PairDataset
 from arrkit.errors import InputError, RunError
 from arrkit.judge.answered import JUDGMENTS, Answered, write_judgments
@@ -241,6 +242,7 @@ async def measure(
         seed=options.seed,
         rows=make_rows(evaluation, tried, tie_credit=tie_credit, seed=options.seed),
         skipped=tuple(evaluation.skipped),
+        left_out=left_out(dataset),
         seen=evaluation.shaped,
         trouble=evaluation.trouble,
         asked=session.asked,

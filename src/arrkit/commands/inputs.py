@@ -6,19 +6,17 @@ also name the judge.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from arrkit.backends.listing import Group, find_plugin
-from arrkit.backends.plugin import DatasetPlugin
 from arrkit.backends.registry import make_dataset
 from arrkit.backends.spec import Spec
 from arrkit.commands.judges import ChosenJudge, choose_judge
 from arrkit.commands.options import DataOptions, JudgingOptions
-from arrkit.data.native import NativePairs, open_pairs
-from arrkit.data.pairs import PairDataset, PreferencePair, Task
-from arrkit.errors import InputError, Problem, nearest
+from arrkit.commands.sources import dataset_record, named_spec, refuse_clashes, selection, take
+from arrkit.data.native import open_pairs
+from arrkit.data.pairs import PairDataset, Task
+from arrkit.errors import InputError
 from arrkit.judge.evaluate import Contender
 from arrkit.judge.protocol import Judge
 from arrkit.rubric.files import read_rubric, require_task, rubric_digest
@@ -31,39 +29,17 @@ LEARNING = "train"
 """The split that rubrics are built from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limited:
-    """The first ``limit`` pairs of a dataset."""
-
-    dataset: PairDataset
-    limit: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.dataset.name} (first {self.limit})"
-
-    @property
-    def task(self) -> Task | None:
-        return self.dataset.task
-
-    def __iter__(self) -> Iterator[PreferencePair]:
-        return itertools.islice(iter(self.dataset), self.limit)
-
-    def size(self) -> int | None:
-        size = self.dataset.size()
-        return self.limit if size is None else min(self.limit, size)
-
-
-def open_dataset(options: DataOptions, *, task: Task | None, split: str) -> PairDataset:
+def open_dataset(options: DataOptions, *, task: Task | None, split: str, limit: bool = True) -> PairDataset:
     """The pairs that the options name, or the embedded ones of ``task`` (t2i where that is None).
 
     ``split`` is the dataset's split to use where none is named: rubrics are built from ``train`` and judges
-    measured on ``test``, so that the embedded pairs of the two never meet.
+    measured on ``test``, so that the embedded pairs of the two never meet. Without ``limit`` that option is
+    left to the caller.
 
     Raises:
         InputError: both or neither usable, no pairs at all, nothing that people decided.
     """
-    _refuse_both(options)
+    refuse_clashes(options)
     dataset: PairDataset
     if options.pairs is not None:
         dataset = open_pairs(
@@ -74,7 +50,8 @@ def open_dataset(options: DataOptions, *, task: Task | None, split: str) -> Pair
             strict=options.strict,
         )
     else:
-        spec = _with_split(options.dataset or f"shapes-{task or Task.T2I}", split)
+        named = options.dataset or f"shapes-{task or Task.T2I}"
+        spec = named_spec(named, split=options.split, data=options.data, usual=split)
         if split == LEARNING:
             _refuse_benchmark(spec)
         dataset = make_dataset(spec)
@@ -84,11 +61,12 @@ def open_dataset(options: DataOptions, *, task: Task | None, split: str) -> Pair
             hint=f"Give pairs for {task}, or a rubric for {dataset.task}: arrkit rubric list shows some, "
             f"arrkit rubric build --task {dataset.task} learns one.",
         )
+    dataset = take(dataset, selection(options, limit=limit))
     if not any(pair.label.decided for pair in dataset):
         if next(iter(dataset), None) is None:
             raise InputError(f"{dataset.name} holds no pairs")
         raise InputError(f"all pairs of {dataset.name} are ties, which says nothing of what people prefer")
-    return dataset if options.limit is None else Limited(dataset, options.limit)
+    return dataset
 
 
 def open_judge(options: JudgingOptions, *, ready: Judge | None = None, findings: bool = False) -> ChosenJudge:
@@ -100,51 +78,17 @@ def open_judge(options: JudgingOptions, *, ready: Judge | None = None, findings:
     Raises:
         InputError: no such judge, or none is named for the user's own pairs.
     """
-    _refuse_both(options)
+    refuse_clashes(options)
     if ready is not None:
         return ChosenJudge(ready, options)
     embedded = options.pairs is None and (not options.dataset or _is_embedded(options.dataset))
     return choose_judge(options.judge or (EMBEDDED_JUDGE if embedded else ""), options, findings=findings)
 
 
-def check_fields(dataset: PairDataset, fields: Sequence[str]) -> None:
-    """Raise :class:`InputError` for a metadata field that no pair has, before anything is judged.
-
-    A file of pairs knows all its fields; of another dataset the first pair is looked at, so that only a slip
-    of the pen is caught.
-    """
-    if not fields:
-        return
-    certain = isinstance(dataset, NativePairs)
-    known = (
-        dataset.check().metadata_keys if isinstance(dataset, NativePairs) else next(iter(dataset)).metadata
-    )
-    problems = [
-        Problem(
-            f'no pair of {dataset.name} has the metadata field "{name}"{nearest(name, known)}',
-            "--by",
-            f"Its fields: {', '.join(known)}." if known else "Its pairs have no metadata.",
-        )
-        for name in fields
-        if name not in known and (certain or nearest(name, known))
-    ]
-    if problems:
-        raise InputError(problems, closing="Nothing was sent to a judge.")
-
-
-def _with_split(dataset: str, split: str) -> Spec:
-    """The spec of a dataset, with ``split`` where it names none and the dataset has it."""
-    spec = Spec.parse(dataset)
-    record = find_plugin(Group.DATASETS, spec.name).record
-    if not spec.model and isinstance(record, DatasetPlugin) and split in record.splits:
-        return replace(spec, model=split)
-    return spec
-
-
 def _refuse_benchmark(spec: Spec) -> None:
     """Criteria learned from a benchmark would sooner or later be measured on what they were learned from."""
-    record = find_plugin(Group.DATASETS, spec.name).record
-    if isinstance(record, DatasetPlugin) and record.benchmark_only:
+    record = dataset_record(spec)
+    if record is not None and record.benchmark_only:
         raise InputError(
             f"{spec.name} is for benchmarking only ({record.license}): no rubric is built from it",
             hint="Build one from other pairs and measure it on these: "
@@ -153,13 +97,8 @@ def _refuse_benchmark(spec: Spec) -> None:
 
 
 def _is_embedded(dataset: str) -> bool:
-    record = find_plugin(Group.DATASETS, Spec.parse(dataset).name).record
-    return isinstance(record, DatasetPlugin) and record.embedded
-
-
-def _refuse_both(options: DataOptions) -> None:
-    if options.pairs is not None and options.dataset:
-        raise InputError("--pairs and --dataset are both given", hint="Give one of them.")
+    record = dataset_record(Spec.parse(dataset))
+    return record is not None and record.embedded
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,43 @@ class DataOptions:
         Path | None,
         Opt("file of your own preference pairs (.json, .jsonl, .yaml)", metavar="FILE"),
     ] = None
-    dataset: Annotated[str, Opt("dataset plug-in, such as shapes-edit:test?n=400", metavar="SPEC")] = ""
+    dataset: Annotated[
+        str, Opt("dataset plug-in, such as hpdv3 or mmrb2:edit; arrkit data list shows all", metavar="SPEC")
+    ] = ""
+    data: Annotated[
+        Path | None, Opt("folder with the dataset's files, as on its hub [the hub's cache]", metavar="DIR")
+    ] = None
+    split: Annotated[
+        str, Opt("split of the dataset, as in SPEC after the colon", metavar="NAME", rare=True)
+    ] = ""
+    where: Annotated[
+        tuple[str, ...],
+        Opt(
+            "use only pairs whose metadata FIELD is VALUE; repeatable: values of one field are alternatives, "
+            "fields must all hold",
+            metavar="FIELD=VALUE",
+            rare=True,
+        ),
+    ] = ()
+    min_confidence: Annotated[
+        float | None,
+        Opt(
+            "use only pairs whose label has this confidence or more; a pair without any is left out",
+            metavar="X",
+            low=0,
+            high=1,
+            rare=True,
+        ),
+    ] = None
+    sample: Annotated[
+        int | None,
+        Opt(
+            "draw N of these pairs by --seed, groups whole; --limit then takes the first of them",
+            metavar="N",
+            low=1,
+            rare=True,
+        ),
+    ] = None
     image_root: Annotated[
         Path | None,
         Opt("folder that relative image paths start from [the file's]", metavar="DIR", rare=True),
@@ -51,6 +87,7 @@ class DataOptions:
     strict: Annotated[
         bool, Opt("stop at an unreadable image instead of skipping its pair", identity=False)
     ] = False
+    seed: Annotated[int, Opt("makes everything that is drawn repeatable", metavar="N")] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +133,6 @@ class JudgingOptions(DataOptions):
     batch: Annotated[
         bool, Opt("send by the endpoint's batch interface: cheaper, within a day", rare=True, identity=False)
     ] = False
-    seed: Annotated[int, Opt("makes everything that is drawn repeatable", metavar="N")] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +189,7 @@ class ScoreOptions(DataOptions):
         float | None,
         Opt("tie threshold of tie-credit for scores, found elsewhere", low=0, high=1, metavar="X", rare=True),
     ] = None
-    seed: Annotated[int, Opt("draws the bootstrap", metavar="N", rare=True)] = 0
+    seed: Annotated[int, Opt("draws the sample and the bootstrap", metavar="N", rare=True)] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

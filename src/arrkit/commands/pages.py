@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,10 @@ from arrkit import __version__
 from arrkit.commands.cards import case_card, in_threads, learned_card
 from arrkit.commands.inputs import NamedRubric
 from arrkit.commands.metrics import metric_notes, metric_tables
+from arrkit.data.filters import NO_VALUE
 from arrkit.judge.calls.totals import spent
 from arrkit.judge.choices import Orders
-from arrkit.judge.evaluate import NO_VALUE, Contender, Evaluation
+from arrkit.judge.evaluate import Contender, Evaluation
 from arrkit.judge.report import JudgeReport, Row, bias_verdict, undecided
 from arrkit.judge.tally import accuracy_rule
 from arrkit.rubric.build import Fate, Learned, LearnedRubric
@@ -195,6 +196,7 @@ def notes(report: JudgeReport) -> tuple[str, ...]:
     for name, values in report.rows[0].groups.items():
         if set(values) == {NO_VALUE}:
             said.append(f'No pair has the metadata field "{name}".')
+    said += left_out_note(report.left_out)
     if report.skipped:
         first = report.skipped[0]
         said.append(
@@ -212,6 +214,12 @@ def notes(report: JudgeReport) -> tuple[str, ...]:
     if report.calls is not None:
         said.append(f"This start: {spent(report.calls)}")
     return tuple(said)
+
+
+def left_out_note(left_out: Mapping[str, int]) -> list[str]:
+    """One sentence on what was not taken of the dataset and why; none where all was."""
+    said = ", ".join(f"{reason} ({count:,})" for reason, count in left_out.items())
+    return [f"Left out of the dataset, with the reason: {said}."] if said else []
 
 
 def accuracy_table(report: JudgeReport) -> Table:

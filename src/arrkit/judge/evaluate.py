@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from arrkit.concurrency import run_bounded, together
+from arrkit.data.filters import field_text
 from arrkit.data.pairs import ImageUnreadable, Label, PreferencePair
 from arrkit.errors import InputError
 from arrkit.judge.answered import Answered, Choice, answered, choice_of
@@ -29,9 +30,6 @@ from arrkit.judge.protocol import (
 from arrkit.judge.session import JudgeSession
 from arrkit.judge.tally import PairedTally, Tally, chosen
 from arrkit.rubric.model import SHORT_DIGEST, Dimension
-
-NO_VALUE = "(none)"
-"""The group of the pairs that lack the field."""
 
 MAX_GROUPS = 100
 """How many values a field of ``--by`` may take before the breakdown is refused as unreadable."""
@@ -292,7 +290,7 @@ def _unread(pair: PreferencePair, shown: Sequence[Order], contenders: Sequence[C
 
 def _group(evaluation: Evaluation, pair: PreferencePair, name: str, contenders: int) -> list[Tally]:
     values = evaluation.groups[name]
-    value = str(pair.metadata.get(name, NO_VALUE))
+    value = field_text(pair, name)
     if value not in values:
         if len(values) == MAX_GROUPS:
             raise InputError(

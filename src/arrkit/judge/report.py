@@ -36,7 +36,8 @@ class JudgeReport:
 
     ``asked`` judgments were paid for in this start, ``replayed`` came from the run's journal. ``seen`` counts
     the pairs that shaped one of the rubrics: on these its accuracy is not held out. ``trouble`` is the first
-    reason why a judgment decided nothing, empty where each decided.
+    reason why a judgment decided nothing, empty where each decided. ``left_out`` counts the rows and pairs of
+    the dataset that were not taken, by reason.
 
     Of a hosted judge, ``scoring`` counts the answers by the way in which they were asked for, ``low_mass``
     those whose probabilities are not to be relied on, and ``calls`` says what this start sent and spent.
@@ -49,6 +50,7 @@ class JudgeReport:
     seed: int
     rows: tuple[Row, ...]
     skipped: tuple[Skipped, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
     seen: int = 0
     trouble: str = ""
     asked: int = 0
