@@ -1,0 +1,1 @@
+"""Generation benchmarks: prompts, output layouts, scorers, and the arithmetic that the papers use."""
