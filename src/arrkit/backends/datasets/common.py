@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations
+from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from arrkit.backends.spec import Spec
+from arrkit.data.archives import Unpacked
 from arrkit.data.files import MAX_IMAGE_BYTES, Files, LocalFiles
 from arrkit.data.images import picture_from_stream
 from arrkit.data.pairs import Label, Picture, PreferencePair, Task
@@ -143,30 +145,26 @@ def pairs_in(files: Files, path: str, skips: Skips, parse: Parse) -> Iterator[Pr
 
     Raises ``InputError`` where the file cannot be read to its end, ``OSError`` where not at all.
     """
-    for row, number, origin in sound_rows(rows_in(files, path), files, path, skips):
+    for row in rows_in(files, path):
+        origin = f"{path}:{row.line}"
         try:
-            yield from parse(row, number, origin)
+            yield from parse(sound(row, files, path), row.number, origin)
         except RowUnusable as error:
             skips.add(origin, str(error))
 
 
-def sound_rows(
-    rows: Iterable[Row | BrokenRow], files: Files, path: str, skips: Skips
-) -> Iterator[tuple[dict[str, object], int, str]]:
-    """The rows that are objects, with their numbers and origins; the others are counted.
+def sound(row: Row | BrokenRow, files: Files, path: str) -> dict[str, object]:
+    """The object that a row is; raises :class:`RowUnusable` where it is none.
 
-    Raises ``InputError`` where nothing behind a row can be read.
+    Raises ``InputError`` where nothing behind it can be read either.
     """
-    for row in rows:
-        origin = f"{path}:{row.line}"
-        if isinstance(row, BrokenRow):
-            if row.last:
-                raise InputError(Problem(row.what, f"{files.name}/{origin}", row.hint))
-            skips.add(origin, row.what)
-        elif isinstance(row.value, dict):
-            yield row.value, row.number, origin
-        else:
-            skips.add(origin, "it is not an object")
+    if isinstance(row, BrokenRow):
+        if row.last:
+            raise InputError(Problem(row.what, f"{files.name}/{path}:{row.line}", row.hint))
+        raise RowUnusable(row.what)
+    if not isinstance(row.value, dict):
+        raise RowUnusable("it is not an object")
+    return row.value
 
 
 def text_of(row: Mapping[str, object], key: str) -> str:
@@ -175,6 +173,16 @@ def text_of(row: Mapping[str, object], key: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise RowUnusable(f"it has no {key}")
     return value
+
+
+def lacking(row: Mapping[str, object], keys: Sequence[str]) -> str:
+    """Why a row that lacks the text under one of the keys cannot be used: the first that it lacks."""
+    for key in keys:
+        try:
+            text_of(row, key)
+        except RowUnusable as error:
+            return str(error)
+    return "it has all that it needs"
 
 
 def texts_of(row: Mapping[str, object], key: str) -> list[str]:
@@ -255,18 +263,27 @@ class Group:
 
 
 class Images:
-    """The images of a set, by the paths that its rows name.
+    """The images of a set, by the paths that its rows name; nothing is opened before the first look.
 
-    They are looked for in the folder ``root`` or, where that is not given, among the set's files, and else
-    in the archives there that the pattern ``archives`` fits. Nothing is opened before the first look.
+    They are the set's ``files``, or members of the archives there that the patterns fit. With ``root`` they
+    are looked for in that folder instead, unpacked or in such archives: the whole path or, since it may be a
+    folder that the paths begin with, what is left of the path without its first folders.
     """
 
-    def __init__(self, files: Files, archives: str = "", root: str = "") -> None:
-        self._files: Files = LocalFiles(root) if root else files
+    def __init__(self, files: Files, archives: Sequence[str] = (), root: str = "") -> None:
+        self.rooted = bool(root)
+        self.plain: Files = LocalFiles(root) if root else files
+        self.files: Files = Unpacked(self.plain, archives) if archives else self.plain
 
     def picture(self, path: str) -> Picture:
         """The image at a path."""
         return picture_from_stream(partial(self._open, path), path, MAX_IMAGE_BYTES)
 
     def _open(self, path: str) -> BinaryIO:
-        return self._files.open(path)
+        if self.rooted:
+            parts = PurePosixPath(path).parts
+            shorter = ["/".join(parts[start:]) for start in range(len(parts))]
+            if found := next((name for name in shorter if self.plain.has(name)), ""):
+                return self.plain.open(found)
+            path = shorter[-1]  # an archive gives it from whichever folder it has it in
+        return self.files.open(path)

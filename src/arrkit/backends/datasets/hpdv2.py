@@ -36,7 +36,7 @@ def make(spec: Spec, *, data: str, revision: str, stream: bool, images: str) -> 
     split = spec.model
     path = f"{split}.json"
     files = find_files(plugins.hpdv2, spec, (path,), data=data, revision=revision, stream=stream)
-    shelf = Images(files, f"{split}.tar.gz", images)
+    shelf = Images(files, (f"{split}.tar.gz",), images)
     parse = _parse_group if split == "test" else _parse_pair
 
     def in_split(name: str) -> str:

@@ -3,7 +3,8 @@
 HPDv3 (``MizzenAI/HPDv3``) has ``test.json``, ``train.json`` and ``all.json`` (all but the test pairs) beside
 ``images.tar.gz.*``; HPDv3++ (``Junjun2333/HPDv3-PlusPlus``) has ``test_aes.json`` and others beside
 ``images.tar.part*``. A folder may have the images unpacked, where the rows say (``images/...``). Rows of
-``stage1_ref`` name HPDv3's images as ``images/hpdv3/...``, which are in no archive of HPDv3++.
+``stage1_ref`` name HPDv3's images as ``images/hpdv3/...``, which are in no archive of HPDv3++: ``images`` may
+be the folder of HPDv3.
 
 ``path1`` is always the preferred image [MizzenAI/HPSv3:README.md], so the label is A in each row and its
 order must not be shown as it is. ``choice_dist`` counts votes; the authors' loader takes the larger one for
@@ -26,9 +27,9 @@ from arrkit.backends.datasets.common import (
     RowUnusable,
     SetPairs,
     Skips,
+    lacking,
     number_of,
     pairs_in,
-    text_of,
     unknown_size,
 )
 from arrkit.backends.datasets.source import find_files
@@ -36,27 +37,27 @@ from arrkit.backends.plugin import DatasetPlugin
 from arrkit.backends.spec import Spec
 from arrkit.data.pairs import Label, PreferencePair, Task
 
+ARCHIVES = ("images.tar*",)
+
 
 def make(spec: Spec, *, data: str, revision: str, stream: bool, images: str) -> SetPairs:
     """HPDv3: the split that ``spec`` names. Raises ``InputError`` where its files are not to be had."""
-    return _open(plugins.hpdv3, spec, data, revision, stream, images, "images.tar.gz*")
+    return _open(plugins.hpdv3, spec, data, revision, stream, images)
 
 
 def make_plusplus(spec: Spec, *, data: str, revision: str, stream: bool, images: str) -> SetPairs:
     """HPDv3++, as :func:`make`."""
-    return _open(plugins.hpdv3_plusplus, spec, data, revision, stream, images, "images.tar.part*")
+    return _open(plugins.hpdv3_plusplus, spec, data, revision, stream, images)
 
 
-def _open(
-    record: DatasetPlugin, spec: Spec, data: str, revision: str, stream: bool, images: str, archive: str
-) -> SetPairs:
+def _open(record: DatasetPlugin, spec: Spec, data: str, revision: str, stream: bool, images: str) -> SetPairs:
     path = f"{spec.model}.json"
     files = find_files(record, spec, (path,), data=data, revision=revision, stream=stream)
-    shelf = Images(files, archive, images)
+    shelf = Images(files, ARCHIVES, images)
     stem = f"{spec.name}-{spec.model}"
 
-    def parse(row: Mapping[str, object], number: int, origin: str) -> Iterator[PreferencePair]:
-        yield _pair(row, f"{stem}-{number}", origin, shelf)
+    def parse(row: Mapping[str, object], number: int, origin: str) -> tuple[PreferencePair]:
+        return (_pair(row, f"{stem}-{number}", origin, shelf),)
 
     def read(skips: Skips) -> Iterator[PreferencePair]:
         return pairs_in(files, path, skips, parse)
@@ -65,13 +66,19 @@ def _open(
 
 
 def _pair(row: Mapping[str, object], name: str, origin: str, images: Images) -> PreferencePair:
-    prompt, path1, path2 = text_of(row, "prompt"), text_of(row, "path1"), text_of(row, "path2")
+    # Called a million times: what each row has is looked at in place, and passed on by position.
+    prompt, path1, path2 = row.get("prompt"), row.get("path1"), row.get("path2")
+    if not (isinstance(prompt, str) and isinstance(path1, str) and isinstance(path2, str) and prompt.strip()):
+        raise RowUnusable(lacking(row, ("prompt", "path1", "path2")))
     if path1 == path2:
         raise RowUnusable("both candidates are the same image")
+    model1, model2 = row.get("model1"), row.get("model2")
     metadata: Metadata = {}
-    for key, meaning in (("model1", "model_a"), ("model2", "model_b")):
-        if isinstance(model := row.get(key), str):
-            metadata[meaning] = model
+    if isinstance(model1, str):
+        metadata["model_a"] = model1
+    if isinstance(model2, str):
+        metadata["model_b"] = model2
+    votes, confidence = row.get("choice_dist"), row.get("confidence")
     return PreferencePair(
         name,
         Task.T2I,
@@ -83,8 +90,8 @@ def _pair(row: Mapping[str, object], name: str, origin: str, images: Images) -> 
         metadata,
         origin,
         "",
-        _votes(row.get("choice_dist")),
-        number_of(row.get("confidence")),
+        None if votes is None else _votes(votes),
+        None if confidence is None else number_of(confidence),
     )
 
 
@@ -92,6 +99,6 @@ def _votes(value: object) -> tuple[int, int] | None:
     if not isinstance(value, list) or len(value) != 2:
         return None
     first, second = value
-    if type(first) is not int or type(second) is not int or min(first, second) < 0:
+    if type(first) is not int or type(second) is not int or first < 0 or second < 0:
         return None
-    return max(first, second), min(first, second)
+    return (first, second) if first > second else (second, first)

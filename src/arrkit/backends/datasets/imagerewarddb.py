@@ -20,8 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import BinaryIO, cast
-from zipfile import BadZipFile, ZipFile
+from typing import cast
 
 from arrkit.backends.datasets import plugins
 from arrkit.backends.datasets.common import (
@@ -35,18 +34,17 @@ from arrkit.backends.datasets.common import (
     number_of,
     numbers_of,
     pairs_in,
-    sound_rows,
+    sound,
     text_of,
     texts_of,
     unknown_size,
 )
 from arrkit.backends.datasets.source import find_files
 from arrkit.backends.spec import Spec
+from arrkit.data.archives import Unpacked
 from arrkit.data.files import Files, matching
 from arrkit.data.pairs import PreferencePair, Task
-from arrkit.data.readers import rows_in, stream_rows
-from arrkit.data.rows import BrokenRow, Row
-from arrkit.errors import InputError, Problem
+from arrkit.data.readers import rows_in
 
 _RATINGS = ("overall_rating", "image_text_alignment_rating", "fidelity_rating")
 
@@ -60,13 +58,14 @@ def make(spec: Spec, *, data: str, revision: str, stream: bool, images: str) -> 
     files = find_files(plugins.imagerewarddb, spec, needs, data=data, revision=revision, stream=stream)
 
     def read(skips: Skips) -> Iterator[PreferencePair]:
-        if parts := matching(files, zips) or matching(files, folders):
-            for path in sorted(parts, key=lambda name: (len(name), name)):  # test_2 before test_10
-                yield from _part(files, path, images, skips)
-            return
-        path = next(name for name in groups if files.has(name))
-        shelf = Images(files, root=images)
-        yield from pairs_in(files, path, skips, lambda row, _, origin: _group_row(row, origin, shelf))
+        parts = {PurePosixPath(path).stem for path in matching(files, zips)}
+        parts |= {PurePosixPath(path).parent.name for path in matching(files, folders)}
+        for part in sorted(parts, key=lambda name: (len(name), name)):  # test_2 before test_10
+            yield from _part(files, f"images/{split}/{part}", images, skips)
+        if not parts:
+            path = next(name for name in groups if files.has(name))
+            shelf = Images(files, root=images)
+            yield from pairs_in(files, path, skips, lambda row, _, origin: _group_row(row, origin, shelf))
 
     return SetPairs(spec, Task.T2I, files, read, unknown_size)
 
@@ -79,18 +78,20 @@ def _group_row(row: Mapping[str, object], origin: str, shelf: Images) -> Iterato
     return Group(name, prompt, [shelf.picture(path) for path in paths], ranks, origin).pairs()
 
 
-def _part(files: Files, path: str, root: str, skips: Skips) -> Iterator[PreferencePair]:
+def _part(files: Files, folder: str, root: str, skips: Skips) -> Iterator[PreferencePair]:
     """The pairs of one part; its rows are held until its last pair, some 3,000 of them."""
-    zipped = path.endswith(".zip")
-    shelf = Images(files, path if zipped else "", root)
+    here = Unpacked(files, (f"{folder}.zip",))
+    shelf = Images(files, (f"{folder}.zip",), root)
+    path = f"{folder}/{PurePosixPath(folder).name}.json"
     groups: dict[str, list[tuple[Mapping[str, object], str]]] = {}
-    found = _zipped_rows(files, path) if zipped else rows_in(files, path)
-    for row, _, origin in sound_rows(found, files, path, skips):
+    for each in rows_in(here, path):
+        origin = f"{path}:{each.line}"
         try:
-            text_of(row, "prompt")
-            text_of(row, "image_path")
+            row = sound(each, files, path)
             if number_of(row.get("rank")) is None:
                 raise RowUnusable("it has no rank")
+            text_of(row, "prompt")
+            text_of(row, "image_path")
             groups.setdefault(text_of(row, "prompt_id"), []).append((row, origin))
         except RowUnusable as error:
             skips.add(origin, str(error))
@@ -112,16 +113,3 @@ def _part(files: Files, path: str, root: str, skips: Skips) -> Iterator[Preferen
 
 def _ratings(row: Mapping[str, object]) -> Metadata:
     return metadata_of(row, _RATINGS)
-
-
-def _zipped_rows(files: Files, path: str) -> Iterator[Row | BrokenRow]:
-    """The rows of the one JSON in a zip."""
-    try:
-        with files.open(path) as stream, ZipFile(stream) as archive:
-            name = next((name for name in archive.namelist() if name.endswith(".json")), None)
-            if name is None:
-                raise InputError(Problem("there is no JSON with the ranks in it", f"{files.name}/{path}"))
-            with archive.open(name) as member:
-                yield from stream_rows(cast(BinaryIO, member), PurePosixPath(name).name)
-    except BadZipFile as error:
-        raise InputError(Problem(f"the zip is damaged: {error}", f"{files.name}/{path}")) from error
