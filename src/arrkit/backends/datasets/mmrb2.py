@@ -35,7 +35,7 @@ from arrkit.backends.datasets.common import (
     SetPairs,
     Skips,
     number_of,
-    sound_rows,
+    sound,
     unknown_size,
 )
 from arrkit.backends.datasets.source import find_files
@@ -43,6 +43,7 @@ from arrkit.backends.spec import Spec
 from arrkit.data.files import Files, matching, picture_in
 from arrkit.data.pairs import Candidate, Label, Passage, Picture, PreferencePair, Task
 from arrkit.data.readers import rows_in
+from arrkit.data.rows import Row
 from arrkit.data.tables import Table
 from arrkit.errors import InputError, Problem
 
@@ -77,8 +78,9 @@ def make(spec: Spec, *, data: str, revision: str, stream: bool) -> SetPairs:
         return SetPairs(spec, TASKS[part], files, partial(_read_ready, table, part), table.size)
     if not files.has(local):
         raise _without_prompts(spec, f"{files.name}/{matching(files, bare)[0]}")
-    first = next(sound_rows(rows_in(files, local, key="pairs"), files, local, Skips()), None)
-    if first is not None and "prompt_content" not in first[0] and "response_a" in first[0]:
+    first = next(rows_in(files, local, key="pairs"), None)
+    keys = first.value if isinstance(first, Row) and isinstance(first.value, dict) else {}
+    if "response_a" in keys and "prompt_content" not in keys:
         raise _without_prompts(spec, f"{files.name}/{local}")
     return SetPairs(spec, TASKS[part], files, partial(_read_local, files, local, part), unknown_size)
 
@@ -109,8 +111,10 @@ def _read_ready(table: Table, part: str, skips: Skips) -> Iterator[PreferencePai
 
 
 def _read_local(files: Files, path: str, part: str, skips: Skips) -> Iterator[PreferencePair]:
-    for row, _, origin in sound_rows(rows_in(files, path, key="pairs"), files, path, skips):
+    for read in rows_in(files, path, key="pairs"):
+        origin = f"{path}:{read.line}"
         try:
+            row = sound(read, files, path)
             answers = [_object(row, f"response_{side}") for side in "ab"]
             models = {
                 f"response_{side}_model": answer.get("model_name", answer.get("model"))
