@@ -1,10 +1,10 @@
-"""What a generation benchmark is: items to paint, where the images go, what is asked of them, what it adds up to.
+"""What a generation benchmark is: what to paint, where images go, what is asked of them, what it adds up to.
 
 A run has two stages that may take place on different machines. *Generation* paints every image of every item
 into the layout that the benchmark's own evaluator expects. *Scoring* looks at the images and gives
-:class:`Unit` values, one for each thing that is asked of an image; aggregation is a pure function of items and
-units and gives :class:`Score` values, in two modes. ``official`` does what the benchmark's own script does,
-with its defects, so that papers can be compared with; ``strict`` counts everything that was expected.
+:class:`Unit` values, one for each thing that is asked of an image; aggregation is a pure function of items
+and units and gives :class:`Score` values, in two modes. ``official`` does what the benchmark's own script
+does, with its defects, so that papers can be compared with; ``strict`` counts everything that was expected.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Scorer(Protocol):
 
 
 class Benchmark(Protocol):
-    """A prompt set, a layout, a scorer and an aggregation: what a plug-in in ``arrkit.benchmarks`` returns."""
+    """What a plug-in in ``arrkit.benchmarks`` returns: prompts, layout, scorer, aggregation."""
 
     @property
     def name(self) -> str:
@@ -181,7 +181,7 @@ class Benchmark(Protocol):
         ...
 
     def aggregate(self, items: Sequence[Item], units: Sequence[Unit]) -> tuple[Score, ...]:
-        """The table, headline first: a pure function. Units in any order; one that stands twice is an error."""
+        """The table, headline first: a pure function. The order of units plays no part; none stands twice."""
         ...
 
     def read_answers(self, file: Path) -> list[Unit]:
