@@ -179,3 +179,21 @@ def test_no_image_is_opened_before_someone_looks(written, form):
     dataset = make_dataset(form.spec_in(written(form)))
     pair = next(iter(dataset))
     assert all(picture.known_digest is None for picture in pair.pictures)
+
+
+def test_the_cache_of_the_hub_gives_what_the_folder_gives(written, form, tmp_path, monkeypatch):
+    constants = pytest.importorskip("huggingface_hub.constants")
+    folder, commit = written(form), "0123456789abcdef" * 2 + "01234567"
+    repo = form.hub or record_of(form.spec.partition(":")[0]).hub
+    cached = tmp_path / f"datasets--{repo.replace('/', '--')}"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text(commit)
+    (cached / "snapshots").mkdir()
+    (cached / "snapshots" / commit).symlink_to(folder)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    dataset = make_dataset(form.spec_in(None))
+    assert f"revision={commit}" in dataset.name
+    there, here = ([*islice(each, 5)] for each in (dataset, make_dataset(form.spec_in(folder))))
+    assert [(pair.id, pair.label, pair.digest) for pair in there] == [
+        (pair.id, pair.label, pair.digest) for pair in here
+    ]

@@ -35,13 +35,15 @@ class Form:
     needs: tuple[str, ...] = ()
     """Modules without which it can be neither written nor read."""
     options: Mapping[str, str] = field(default_factory=dict)
+    hub: str = ""
+    """The repository that has this form, where it is not that of the record."""
     rows: int = 100
     """How many the tests over all adapters write: enough for 50 decided pairs."""
 
-    def spec_in(self, folder: Path) -> str:
-        """The whole spec of the set in a folder."""
-        options = {"data": str(folder), **self.options}
-        return f"{self.spec}?{'&'.join(f'{key}={value}' for key, value in options.items())}"
+    def spec_in(self, folder: Path | None) -> str:
+        """The whole spec of the set in a folder, or in the hub's cache."""
+        options = {**({"data": str(folder)} if folder else {}), **self.options}
+        return f"{self.spec}?{'&'.join(f'{key}={value}' for key, value in options.items())}".rstrip("?")
 
 
 def forms() -> list[Form]:

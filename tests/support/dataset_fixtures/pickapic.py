@@ -77,5 +77,6 @@ FORMS = (
         partial(write, split="train", as_struct=True),
         needs=("pyarrow",),
         options={"version": "v1"},
+        hub="yuvalkirstain/pickapic_v1",
     ),
 )
