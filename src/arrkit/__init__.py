@@ -19,11 +19,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from arrkit.commands.build import BuildReport, build_rubric
     from arrkit.commands.evaluate import evaluate_judge, measure_bias
-    from arrkit.commands.options import BiasOptions, BuildOptions, EvalOptions, MergeOptions, VerifyOptions
+    from arrkit.commands.options import (
+        BiasOptions,
+        BuildOptions,
+        EvalOptions,
+        MergeOptions,
+        ScoreOptions,
+        VerifyOptions,
+    )
     from arrkit.commands.rpo_preprocess import preprocess_prompts
     from arrkit.commands.rpo_sample import Sampled, sample_policy
     from arrkit.commands.rpo_train import TrainReport, train_policy
     from arrkit.commands.rubrics import merge_rubrics
+    from arrkit.commands.score import ScoreReport, score_judgments
     from arrkit.commands.verify import VerifyReport, verify_rubric
     from arrkit.errors import ArrkitError, InputError, RunError
     from arrkit.judge.report import JudgeReport
@@ -47,6 +55,8 @@ _HOMES = {
     "RunError": "errors",
     "SampleOptions": "rpo.options",
     "Sampled": "commands.rpo_sample",
+    "ScoreOptions": "commands.options",
+    "ScoreReport": "commands.score",
     "TrainOptions": "rpo.options",
     "TrainReport": "commands.rpo_train",
     "VerifyOptions": "commands.options",
@@ -58,6 +68,7 @@ _HOMES = {
     "preprocess_prompts": "commands.rpo_preprocess",
     "read_rubric": "rubric.files",
     "sample_policy": "commands.rpo_sample",
+    "score_judgments": "commands.score",
     "train_policy": "commands.rpo_train",
     "verify_rubric": "commands.verify",
     "write_rubric": "rubric.files",
@@ -77,6 +88,8 @@ __all__ = [
     "RunError",
     "SampleOptions",
     "Sampled",
+    "ScoreOptions",
+    "ScoreReport",
     "TrainOptions",
     "TrainReport",
     "VerifyOptions",
@@ -89,6 +102,7 @@ __all__ = [
     "preprocess_prompts",
     "read_rubric",
     "sample_policy",
+    "score_judgments",
     "train_policy",
     "verify_rubric",
     "write_rubric",

@@ -55,6 +55,9 @@ def test_other_metrics_ask_nothing_anew_and_unknown_ones_are_refused_first(arrki
     refused = arrkit(*command, "--metric", "strict")
     assert refused.exit_code == 2
     assert 'unknown metric "strict" (did you mean "strict-pair"?)' in refused.stderr
+    mistyped = arrkit(*command, "--metric", "macro:categry")
+    assert mistyped.exit_code == 2
+    assert "--metric: no pair of shapes-t2i" in mistyped.stderr
     assert not Path("run").exists()
     arrkit(*command)
     named = ("--metric", "macro:category", "--metric", "both-right", "--metric", "official:genai-bench")

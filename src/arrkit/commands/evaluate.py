@@ -146,6 +146,7 @@ def _subject(options: EvalOptions | BiasOptions, judge: Judge | None, pairs: Pai
     }
     tried = contenders(rubrics, baseline=options.baseline or NO_RUBRIC in options.rubric, zero_shot=zero_shot)
     metrics = chosen_metrics(options, ready=pairs is not None) if isinstance(options, EvalOptions) else ()
+    check_fields(dataset, [field for each in metrics for field in each.asked], "--metric")
     return _Subject(chosen, dataset, rubrics, tried, known, metrics)
 
 

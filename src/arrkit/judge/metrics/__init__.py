@@ -47,6 +47,11 @@ class Metric:
     measure: Measure
     fields: tuple[str, ...] = ()
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The fields that whoever named the metric named with it: the one of ``macro:FIELD``."""
+        return self.fields if self.name.startswith("macro:") else ()
+
     def __call__(self, answers: Iterable[Answered]) -> MetricValue:
         return replace(self.measure(answers), name=self.name)
 
