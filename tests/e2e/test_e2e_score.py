@@ -112,6 +112,17 @@ def test_answers_without_labels_need_their_pairs(arrkit, answers):
     assert "Name the pairs that it answers for with --dataset or --pairs." in result.stderr
 
 
+def test_answers_that_go_by_place_need_all_pairs(arrkit, write_rows):
+    write_rows("answers.jsonl", {"vote": "[[A>B]]"}, {"vote": "[[B>A]]"})
+    command = ("judge", "score", "--judgments", "answers.jsonl", "--dataset", "shapes-t2i")
+    shown = arrkit(*command, "--limit", "2")
+    assert shown.exit_code == 0, shown.output
+    assert "put to the pairs by their place" in shown.stdout
+    refused = arrkit(*command, "--where", "category=counting")
+    assert refused.exit_code == 2
+    assert "its answers go by their place among all pairs" in refused.stderr
+
+
 def test_scoring_opens_no_image(arrkit, write_rows):
     rows = [
         {"id": str(n), "prompt": str(n), "images": [f"{n}a.png", f"{n}b.png"], "label": label, "topic": "x"}

@@ -75,6 +75,7 @@ def score_judgments(options: ScoreOptions) -> ScoreReport:
         threshold=options.threshold,
     )
     if named:
+        _refuse_moved(options, replies)
         # Whether images are there is nobody's concern here.
         dataset = open_dataset(replace(options, strict=False), task=None, split="test")
         fields = {field for metric in metrics for field in metric.fields}
@@ -88,6 +89,14 @@ def score_judgments(options: ScoreOptions) -> ScoreReport:
     return ScoreReport(
         str(options.judgments), name, tuple(rows), replies.placed and named, _trouble(replies.repeated)
     )
+
+
+def _refuse_moved(options: ScoreOptions, replies: Replies) -> None:
+    if replies.placed and (options.where or options.min_confidence is not None or options.sample is not None):
+        raise InputError(
+            f"{replies.name} has no ids, and its answers go by their place among all pairs",
+            hint="Leave out --where, --min-confidence and --sample, which move the pairs.",
+        )
 
 
 def _unmatched(replies: Replies, metrics: Sequence[Metric]) -> list[ScoreRow]:
