@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from dataset_fixtures import mmrb2
 from scripted import ScriptedJudge, pair
 
 from arrkit.commands.evaluate import evaluate_judge
@@ -139,6 +140,25 @@ def test_scoring_opens_no_image(arrkit, write_rows):
     assert found["tie-calibrated"]["rate"]["value"] == pytest.approx(1 / 3)
     assert found["macro:topic"]["rate"]["value"] == 0.5
     assert list(found)[-1] == "official:native"
+
+
+def test_predictions_of_mmrb2_are_scored_on_its_own_files(arrkit, folder):
+    data = folder / "mmrb2"
+    data.mkdir()
+    mmrb2.write_local(data, 10, part="edit")
+    labels = [mmrb2.chosen(row, False) for row in range(10)]
+    says_a = {"forward": [{"judgement": "A"}], "reverse": [{"judgement": "B"}]}
+    predictions = {mmrb2.name_of("edit", row): says_a for row in range(9)}
+    Path("predictions.json").write_text(json.dumps(predictions))
+    command = ("judge", "score", "--judgments", "predictions.json", "--dataset", "mmrb2:edit", "--data", data)
+    result = arrkit(*command, "--json")
+    assert result.exit_code == 0, result.output
+    [row] = json.loads(result.stdout)["rows"]
+    found = metrics(row)["official:mmrb2"]
+    assert found["rate"]["value"] == pytest.approx(labels[:9].count("A") / 9)
+    assert (found["rate"]["n"], found["unit"], found["missing"]) == (18, "judgments", 2)
+    assert [part["name"] for part in found["parts"]] == ["edit"]
+    assert row["missing"]["count"] == 1
 
 
 @pytest.mark.conformance
