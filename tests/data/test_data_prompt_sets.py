@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from arrkit.data.prompt_rows import read_csv
 from arrkit.data.prompt_sets import SETS
 from arrkit.data.prompts import read_prompts, scan_prompts
 from arrkit.data.rows import BrokenRow, Row
+from arrkit.data.source_images import picture_at
 from arrkit.errors import InputError
 
 CONFORMANCE = Path(__file__).resolve().parents[3] / "shared" / "conformance" / "unigenbench"
@@ -79,6 +81,20 @@ def test_unpacked_images_are_preferred_and_missing_ones_named(sharegpt):
     scan = scan_prompts(sharegpt, task=Task.EDIT)
     assert [prompt.sources[0].load().getpixel((0, 0))[0] for prompt in scan.prompts] == [99, 20]
     assert ["v2v_4.png" in str(problem) for problem in scan.problems] == [True, False]
+
+
+def test_an_image_in_an_archive_is_found_again_by_its_name(sharegpt):
+    names = [Path(prompt.sources[0].name) for prompt in read_prompts(sharegpt, task=Task.EDIT)]
+    assert [name.is_file() for name in names] == [False] * 4
+    for name, level in zip(names, [0, 20, 40, 60], strict=True):
+        found = picture_at(Path(os.path.relpath(name)))
+        assert found.load().getpixel((0, 0)) == (level,) * 3
+    (sharegpt / "text_and_image_to_image_part_0.tar").unlink()
+    assert [picture_at(name) is None for name in names] == [True, True, False, False]
+    (sharegpt / "plain.png").write_bytes(png(5))
+    assert picture_at(sharegpt / "plain.png").load().getpixel((0, 0)) == (5, 5, 5)
+    for absent in ("gone.png", "gone_part_*.tar/a.png", "none/gone_part_*.tar/a.png"):
+        assert picture_at(sharegpt / absent) is None
 
 
 def test_the_edits_are_no_prompts_to_paint_from(sharegpt):

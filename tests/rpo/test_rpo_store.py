@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from PIL import Image
 from arrkit.data.images import picture_from_path
 from arrkit.data.pairs import ImageUnreadable, Task
 from arrkit.data.prompts import Prompt
+from arrkit.data.source_images import picture_at
 from arrkit.errors import InputError, RunError
 from arrkit.rpo import store as module
 from arrkit.rpo.options import Precision
@@ -273,6 +275,23 @@ def test_sources_move_with_their_store(edits, tmp_path):
     assert asked.sources[0].known_digest is None  # looked up without a look at the image
     assert asked.sources[0].load().getpixel((0, 0)) == (255, 0, 0)
     assert asked.task is Task.EDIT
+
+
+def test_a_source_in_an_archive_is_read_there(edits, tmp_path):
+    home, policy = edits
+    with tarfile.open(home / "set_part_0.tar", "w") as archive:
+        archive.add(home / "photos" / "s.png", "image/7.png")
+    source = picture_at(home / "set_part_*.tar" / "image" / "7.png")
+    with StoreWriter(home / "packed", StoreKey.of(policy)) as writer:
+        asked = Prompt("one", Task.EDIT, "make it blue", (source,))
+        writer.add(asked.digest, condition(1))
+        writer.finish(keep(asked))
+    home.rename(tmp_path / "elsewhere")
+    (asked,) = open_store(tmp_path / "elsewhere" / "packed", policy).prompts
+    assert asked.sources[0].load().getpixel((0, 0)) == (255, 0, 0)
+    (tmp_path / "elsewhere" / "set_part_0.tar").unlink()
+    with pytest.raises(InputError, match="there is no image"):
+        open_store(tmp_path / "elsewhere" / "packed", policy)
 
 
 def test_a_source_that_has_changed_since_is_unreadable(edits):

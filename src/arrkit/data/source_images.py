@@ -1,19 +1,25 @@
-"""Where the source images of a prompt set are: files under its folder, or members of archives beside it."""
+"""Where the source images of a prompt set are: files under its folder, or members of archives beside it.
+
+The picture of a member is named as if the archives were a folder, ``sets/edits_part_*.tar/image/7.png``: what
+keeps the path of an image can find it again, whichever of the two it is (:func:`picture_at`).
+"""
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import lru_cache
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arrkit.data.files import LocalFiles, any_matching, inside, picture_in
-from arrkit.data.images import picture_from_path
+from arrkit.data.files import MAX_IMAGE_BYTES, LocalFiles, any_matching, inside
+from arrkit.data.images import picture_from_path, picture_from_stream
 from arrkit.data.pairs import Picture
 from arrkit.data.rows import resolve
 
 if TYPE_CHECKING:
     from arrkit.data.archives import Unpacked
+
+_PARTS = "_part_*.tar"
 
 
 class SourceImages:
@@ -26,13 +32,12 @@ class SourceImages:
     A relative path is looked for under the folder, then under its ``images`` (as trainers derived from
     CodeGoat24/Pref-GRPO do), then in ``text_and_image_to_image_part_*.tar`` beside the file (as
     FreedomIntelligence/ShareGPT-4o-Image has them), which are read in place. Nothing is opened but the
-    archives' tables of contents, and those only where a file is missing.
+    archives' headers, and those only where a file is missing.
     """
 
     def __init__(self, file: Path, root: str | Path | None = None) -> None:
         self._root = file.parent if root is None else Path(root).expanduser()
-        self._beside = file.parent
-        self._archives = f"{escape(file.stem)}_part_*.tar"
+        self._archives = file.parent / f"{escape(file.stem)}{_PARTS}"
 
     def place(self, text: str) -> Path:
         """Where the image that a row names should be."""
@@ -43,14 +48,34 @@ class SourceImages:
         for file in (self.place(text), resolve(text, self._root / "images")):
             if file.is_file():
                 return picture_from_path(file)
-        packed = self._packed
-        return picture_in(packed, text) if packed and inside(text) and packed.has(text) else None
+        return _member(self._archives, text)
 
-    @cached_property
-    def _packed(self) -> Unpacked | None:
-        files = LocalFiles(self._beside)
-        if not any_matching(files, self._archives):
-            return None
-        from arrkit.data.archives import Unpacked
 
-        return Unpacked(files, [self._archives])
+def picture_at(path: Path) -> Picture | None:
+    """The image in a file, or of a member under the name that :class:`SourceImages` gave it, or None."""
+    if path.is_file():
+        return picture_from_path(path)
+    archives = next((each for each in path.parents if each.name.endswith(_PARTS)), None)
+    return None if archives is None else _member(archives, path.relative_to(archives).as_posix())
+
+
+def _member(archives: Path, text: str) -> Picture | None:
+    try:
+        changed = archives.parent.stat().st_mtime_ns
+    except OSError:
+        return None
+    packed = _packed(archives.parent, archives.name, changed)
+    if packed is None or not inside(text) or not packed.has(text):
+        return None
+    return picture_from_stream(lambda: packed.open(text), str(archives / text), MAX_IMAGE_BYTES)
+
+
+@lru_cache(maxsize=4)
+def _packed(folder: Path, pattern: str, changed: int) -> Unpacked | None:  # noqa: ARG001 - what is kept ends with it
+    # Kept over all images of a set: its archives are looked for and opened once.
+    files = LocalFiles(folder)
+    if not any_matching(files, pattern):
+        return None
+    from arrkit.data.archives import Unpacked
+
+    return Unpacked(files, [pattern])

@@ -26,9 +26,9 @@ import torch
 from torch import Tensor
 
 from arrkit.canonical import Json, canonical_json, digest, pretty_json, write_atomic
-from arrkit.data.images import picture_from_path
 from arrkit.data.pairs import ImageUnreadable, Opened, Picture, Task
 from arrkit.data.prompts import Prompt
+from arrkit.data.source_images import picture_at
 from arrkit.errors import InputError, Problem, RunError
 from arrkit.rpo.options import Precision
 from arrkit.rpo.policy import Condition, Policy
@@ -275,7 +275,7 @@ def open_store(folder: Path, policy: Policy) -> ConditionStore:
         Problem(f"there is no image {picture.name}", f"{folder / 'prompts.jsonl'}:{line}")
         for line, each in enumerate(kept, start=1)
         for picture in each.prompt.sources
-        if not Path(picture.name).is_file()
+        if picture_at(Path(picture.name)) is None
     ]
     problems += [
         Problem("the shard is missing", str(folder / "shards" / name), "Run arrkit rpo preprocess again.")
@@ -393,7 +393,9 @@ def _unchanged(path: Path, expected: str) -> Picture:
     """The picture of a file that must still be the one that was preprocessed."""
 
     def load() -> Opened:
-        picture = picture_from_path(path)
+        picture = picture_at(path)
+        if picture is None:
+            raise ImageUnreadable(f"{path}: there is no such file")
         image = picture.load()
         if picture.digest != expected:
             raise ImageUnreadable(f"{path} has changed since it was preprocessed")
