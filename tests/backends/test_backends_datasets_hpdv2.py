@@ -6,9 +6,12 @@ import json
 
 import pytest
 from dataset_fixtures import hpdv2
+from hypothesis import given
+from hypothesis import strategies as st
 
+from arrkit.backends.datasets.common import Group
 from arrkit.backends.registry import make_dataset
-from arrkit.data.pairs import Label
+from arrkit.data.pairs import Label, Picture
 
 
 def read(folder, split="test"):
@@ -97,3 +100,24 @@ def test_training_rows_without_a_winner_are_counted(tmp_path, preference):
     dataset = read(tmp_path, "train")
     assert [pair.id for pair in dataset] == ["hpdv2-train-2"]
     assert dataset.left_out == {"its human_preference is neither [1, 0] nor [0, 1] for two images": 1}
+
+
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=9), st.data())
+def test_any_ranking_becomes_each_two_images_once(ranks, data):
+    people = data.draw(st.lists(st.permutations(ranks), max_size=4))
+    images = [Picture(str(place), lambda: None) for place in range(len(ranks))]
+    pairs = list(Group("g", "p", images, ranks, "o", rankings=people).pairs())
+    assert [(pair.a.name, pair.b.name) for pair in pairs] == [
+        (str(i), str(j)) for i in range(len(ranks)) for j in range(i + 1, len(ranks))
+    ]
+    for pair in pairs:
+        i, j = int(pair.a.name), int(pair.b.name)
+        assert pair.label is (
+            Label.A if ranks[i] < ranks[j] else Label.B if ranks[i] > ranks[j] else Label.TIE
+        )
+        assert pair.id == f"g-{i + 1}-{j + 1}"
+        if people:
+            for_a, for_b = (sum(p[x] < p[y] for p in people) for x, y in ((i, j), (j, i)))
+            assert pair.votes == (for_a, for_b)
+        else:
+            assert pair.votes is None

@@ -175,16 +175,6 @@ def text_of(row: Mapping[str, object], key: str) -> str:
     return value
 
 
-def lacking(row: Mapping[str, object], keys: Sequence[str]) -> str:
-    """Why a row that lacks the text under one of the keys cannot be used: the first that it lacks."""
-    for key in keys:
-        try:
-            text_of(row, key)
-        except RowUnusable as error:
-            return str(error)
-    return "it has all that it needs"
-
-
 def texts_of(row: Mapping[str, object], key: str) -> list[str]:
     """The list of texts under a key; raises :class:`RowUnusable` where there is none, or not two."""
     value = row.get(key)

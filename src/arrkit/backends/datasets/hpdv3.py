@@ -27,9 +27,9 @@ from arrkit.backends.datasets.common import (
     RowUnusable,
     SetPairs,
     Skips,
-    lacking,
     number_of,
     pairs_in,
+    text_of,
     unknown_size,
 )
 from arrkit.backends.datasets.source import find_files
@@ -69,7 +69,7 @@ def _pair(row: Mapping[str, object], name: str, origin: str, images: Images) -> 
     # Called a million times: what each row has is looked at in place, and passed on by position.
     prompt, path1, path2 = row.get("prompt"), row.get("path1"), row.get("path2")
     if not (isinstance(prompt, str) and isinstance(path1, str) and isinstance(path2, str) and prompt.strip()):
-        raise RowUnusable(lacking(row, ("prompt", "path1", "path2")))
+        prompt, path1, path2 = text_of(row, "prompt"), text_of(row, "path1"), text_of(row, "path2")
     if path1 == path2:
         raise RowUnusable("both candidates are the same image")
     model1, model2 = row.get("model1"), row.get("model2")
