@@ -47,6 +47,10 @@ class Files(Protocol):
         """The file, for reading, seekable. Raises ``OSError``, of which ``FileNotFoundError`` is one."""
         ...
 
+    def stamp(self, path: str) -> str:
+        """A text that is another one when the file is another one. Raises ``OSError``."""
+        ...
+
 
 class LocalFiles:
     """The files in a folder; ``~`` is the home folder."""
@@ -79,6 +83,11 @@ class LocalFiles:
 
     def open(self, path: str) -> BinaryIO:
         return self.path(path).open("rb")
+
+    def stamp(self, path: str) -> str:
+        file = self.path(path).resolve()
+        state = file.stat()
+        return f"{file} {state.st_size} {state.st_mtime_ns}"
 
 
 def inside(path: str) -> bool:

@@ -92,6 +92,9 @@ class HubFiles:
             stream = system.open(f"datasets/{self.name}@{self.revision}/{path}", "rb", block_size=_BLOCK)
         return cast(BinaryIO, _Ranges(self.name, stream))
 
+    def stamp(self, path: str) -> str:
+        return f"{self.name}@{self.revision}/{path}"
+
     @cached_property
     def _listing(self) -> frozenset[str]:
         from huggingface_hub import HfApi
