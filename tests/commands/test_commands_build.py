@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from scripted import Pairs, ScriptedJudge, bright, pair, unreadable
 
-from arrkit.commands.build import build_rubric, split_pairs
+from arrkit.commands.build import build_rubric
 from arrkit.commands.evaluate import evaluate_judge
 from arrkit.commands.options import BuildOptions, EvalOptions
+from arrkit.commands.seeds import split_pairs
 from arrkit.data.pairs import Label, Task
 from arrkit.errors import InputError, RunError
 from arrkit.judge.protocol import CompareRequest, Outcome, Verdict

@@ -54,7 +54,7 @@ def build(options: BuildOptions, as_json: bool) -> None:
 
 def _draw_build(report: BuildReport) -> None:
     from arrkit.cli import draw
-    from arrkit.commands.pages import notes, verdict_sentences
+    from arrkit.commands.pages import left_out_note, notes, verdict_sentences
 
     out = draw.console()
     draw.rubric(out, report.rubric)
@@ -65,11 +65,15 @@ def _draw_build(report: BuildReport) -> None:
             if counts.postponed
             else ""
         )
+        if report.chosen:
+            out.print(report.chosen, markup=False)
         ties = f"; {report.ties} more are ties, which explain nothing" if report.ties else ""
         out.print(
             f"Learned from {counts.seen} pairs: {counts.passed} explained at once, {counts.refined} after "
             f"refinement, {counts.discarded} discarded{postponed}{ties}"
         )
+    for note in left_out_note(report.left_out):
+        out.print(note, markup=False)
     if report.held_out is not None:
         out.print(f"\n[bold]On {report.held_out.dataset.pairs} pairs held back[/bold]")
         out.print(draw.accuracy_table(report.held_out))

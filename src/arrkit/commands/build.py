@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from arrkit import __version__
 from arrkit.backends.spec import Spec
 from arrkit.canonical import digest
 from arrkit.commands.evaluate import measure
-from arrkit.commands.inputs import NamedRubric, contenders, open_dataset, open_judge
+from arrkit.commands.inputs import LEARNING, NamedRubric, contenders, open_dataset, open_judge
 from arrkit.commands.judges import Bench
 from arrkit.commands.options import BuildOptions, VerifyOrders
 from arrkit.commands.pages import build_page
 from arrkit.commands.runs import open_run
+from arrkit.commands.seeds import Split, choose_split
 from arrkit.concurrency import run_bounded, run_sync
-from arrkit.data.pairs import ImageUnreadable, Label, PairDataset, PreferencePair, Task
+from arrkit.data.filters import left_out
+from arrkit.data.pairs import ImageUnreadable, PairDataset, PreferencePair, Task
 from arrkit.errors import InputError
 from arrkit.judge.calls.dry import Forecast
 from arrkit.judge.choices import Orders
@@ -41,8 +42,9 @@ class BuildReport:
     """What ``rubric build`` made: the rubric, where it is, and how it did on the pairs held back.
 
     ``held_out`` is None where no pairs that people decided were held back. ``skipped`` are the pairs with an
-    image that could not be read. ``ties`` pairs were left out, since a tie gives
-    nothing to explain.
+    image that could not be read. ``ties`` pairs were left out, since a tie gives nothing to explain.
+    ``chosen`` says how the pairs were chosen, where not all were taken; ``left_out`` counts the rows and
+    pairs of the dataset that were out before that, by reason.
     """
 
     rubric: Rubric
@@ -54,15 +56,8 @@ class BuildReport:
     asked: int
     replayed: int
     run: str
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Pairs to learn from and pairs held back; a prompt is on one side only."""
-
-    build: tuple[PreferencePair, ...]
-    held_out: tuple[PreferencePair, ...]
-    ties: int
+    chosen: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def build_rubric(
@@ -84,7 +79,7 @@ def build_rubric(
         RunError: the judge gave no criteria that recover the human choice.
     """
     chosen = open_judge(options, ready=judge, findings=True)  # criteria are kept or dropped one by one
-    dataset = pairs if pairs is not None else open_dataset(options, task=options.task, split="train")
+    dataset = pairs if pairs is not None else _pairs(options)
     task = _task(options, dataset)
     out = options.out or Path(f"rubric-{task}.json")
     name = options.name or _name(options, dataset)
@@ -96,7 +91,7 @@ def build_rubric(
     }
     _refuse_other(out, run_path("rubric build", known), force=options.force)
     with open_run("rubric build", known, None) as run, chosen.at_work(run) as bench:
-        split = split_pairs(dataset, task, holdout=options.holdout, seed=options.seed)
+        split = choose_split(dataset, task, options)
         if not split.build:
             raise _nothing_to_learn_from(dataset, split)
         return run_sync(_build(options, bench, dataset, task, split, out, run, watch))
@@ -111,9 +106,9 @@ def forecast_build(options: BuildOptions) -> Forecast:
         InputError: something that the options name cannot be used, or the judge sends nothing anyway.
     """
     chosen = open_judge(options, findings=True)
-    dataset = open_dataset(options, task=options.task, split="train")
+    dataset = _pairs(options)
     task = _task(options, dataset)
-    split = split_pairs(dataset, task, holdout=options.holdout, seed=options.seed)
+    split = choose_split(dataset, task, options)
     recipe = _recipe(options)
     imagined = stand_ins(options.criteria)
 
@@ -140,6 +135,11 @@ def forecast_build(options: BuildOptions) -> Forecast:
     with chosen.on_paper() as (session, forecast):
         run_sync(count(session))
         return forecast
+
+
+def _pairs(options: BuildOptions) -> PairDataset:
+    """All pairs that the options name; how many of them are taken is for :func:`choose_split` to say."""
+    return open_dataset(options, task=options.task, split=LEARNING, limit=False)
 
 
 async def _build(
@@ -212,6 +212,8 @@ async def _build(
         session.asked,
         session.replayed,
         str(run.path),
+        split.chosen,
+        left_out(dataset),
     )
     run.write_json("report.json", to_json(result, defaults=True))
     write_page(
@@ -233,28 +235,6 @@ class _Held:
 
     def size(self) -> int:
         return len(self.pairs)
-
-
-def split_pairs(pairs: Iterable[PreferencePair], task: Task, *, holdout: float, seed: int) -> Split:
-    """Divide pairs into those to learn from and those held back, before anything else looks at them.
-
-    Pairs of one prompt stay together, so that the held-out share asks for things the rubric has not seen.
-    Whole prompts, in an order drawn from ``seed``, are held back until their pairs make up ``holdout`` of
-    all. Ties are left out of what is learned from.
-    """
-    prompts: dict[str, list[PreferencePair]] = {}
-    for pair in pairs:
-        if pair.task is task:
-            prompts.setdefault(pair.prompt, []).append(pair)
-    order = sorted(prompts)
-    random.Random(seed).shuffle(order)  # noqa: S311  a seeded split, no secret
-    wanted = round(holdout * sum(map(len, prompts.values())))
-    held: list[PreferencePair] = []
-    build: list[PreferencePair] = []
-    for prompt in order:
-        (held if len(held) < wanted else build).extend(prompts[prompt])
-    decided = tuple(pair for pair in build if pair.label.decided)
-    return Split(decided, tuple(held), len(build) - len(decided))
 
 
 def _nothing_to_learn_from(dataset: PairDataset, split: Split) -> InputError:
@@ -325,6 +305,7 @@ def _provenance(
             "verify_orders": str(options.verify_orders),
             "max_refine": options.max_refine,
             "dimensions": options.dimensions,
+            **({"limit": options.limit, "seeds": str(options.seeds)} if split.chosen else {}),
         },
         build_pairs=learned.build_pairs,
     )

@@ -19,6 +19,13 @@ class VerifyOrders(StrEnum):
     ONE = "one"
 
 
+class Seeds(StrEnum):
+    """How the pairs that a rubric is learned from are chosen, where not all are taken."""
+
+    RANDOM = "random"
+    DIVERSE = "diverse"
+
+
 class Format(StrEnum):
     """A rubric format that other tools read."""
 
@@ -209,6 +216,12 @@ class BuildOptions(JudgingOptions):
     """Options of ``arrkit rubric build``."""
 
     task: Annotated[Task | None, Opt("t2i or edit [the pairs' own]")] = None
+    limit: Annotated[int | None, Opt("use N pairs, those held back among them [all]", metavar="N", low=1)] = (
+        None
+    )
+    seeds: Annotated[
+        Seeds, Opt("how the N pairs are chosen: drawn, or clear labels and prompts of many kinds")
+    ] = Seeds.RANDOM
     name: Annotated[str, Opt("the rubric's name [the dataset's]", metavar="NAME")] = ""
     holdout: Annotated[
         float, Opt("share of the pairs kept back to measure the rubric on", low=0, high=0.9, metavar="X")

@@ -112,6 +112,7 @@ def build_page(
             ("Task", str(rubric.task)),
             ("Generator", rubric.provenance.generator),
             ("Verifier", rubric.provenance.verifier),
+            *((("Pairs", result.chosen),) if result.chosen else ()),
             ("Rubric file", result.path),
             ("Digest", result.digest),
         ),
@@ -136,7 +137,7 @@ def build_page(
         rubrics=(rubric_view(rubric, result.digest),),
         pairs=in_threads(learned_card, sorted(learned.learned, key=_troublesome)[:PAGE_PAIRS]) + held,
         pairs_total=counts.seen + (evaluation.pairs if evaluation else 0),
-        notes=notes(report) if report else (),
+        notes=(*left_out_note(result.left_out), *(notes(report) if report else ())),
     )
 
 
