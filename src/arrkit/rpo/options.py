@@ -50,7 +50,7 @@ class TrainOptions(PolicyOptions):
 
     policy: PolicySpec
     prompts: Annotated[
-        Path | None, Opt("file of prompts: text, one a line, or JSONL for edits", metavar="FILE")
+        Path | None, Opt("file of prompts, text or rows, or the name of a set", metavar="FILE")
     ] = None
     data: Annotated[
         Path | None, Opt("folder that rpo preprocess wrote, instead of prompts", metavar="DIR")
@@ -171,7 +171,7 @@ class PreprocessOptions(PolicyOptions):
     """Options of ``arrkit rpo preprocess``."""
 
     policy: PolicySpec
-    prompts: Annotated[Path, Opt("file of prompts: text, one a line, or JSONL for edits", metavar="FILE")]
+    prompts: Annotated[Path, Opt("file of prompts, text or rows, or the name of a set", metavar="FILE")]
     out: Annotated[Path, Opt("folder to write", metavar="DIR", identity=False)]
     batch: Annotated[int, Opt("prompts encoded at once", metavar="N", low=1, rare=True, identity=False)] = 8
     limit: Annotated[int | None, Opt("only the first N prompts", metavar="N", low=1)] = None
