@@ -1,6 +1,6 @@
 """Public prompt sets by name, and the file of prompts in a folder that is laid out as one of them.
 
-A set is read from the hub's cache on this machine, as ``arrkit data pull`` or ``hf download`` leaves it, or
+A set is read from the hub's cache on this machine, as ``hf download`` leaves it, or
 from wherever its files are: their folder or the file itself may be named in its place. Nothing is fetched.
 
 Unverified: the licence of ShareGPT-4o-Image, and how its archives and the images in them are called; they are
