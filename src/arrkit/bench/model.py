@@ -13,10 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from arrkit.canonical import Json
 from arrkit.data.pairs import Picture, Task
+
+if TYPE_CHECKING:
+    from arrkit.bench.cells import Tally
 
 
 class Mode(StrEnum):
@@ -126,12 +129,17 @@ class Asker(Protocol):
         system: str = "",
         text_first: bool = True,
         attempts: int = 3,
+        temperature: float | None = 0.0,
+        room: int = 2048,
     ) -> tuple[Status, Json, str]:
         """The answer as ``read`` understands it, its status, and the last raw text.
 
         ``read`` raises ``ValueError`` for an answer that cannot be used, which is then asked for again, at
-        most ``attempts`` times in all. ``system`` is the static part. Nothing that was answered well is asked
-        twice, in this run or in another.
+        most ``attempts`` times in all: at temperature 0 with what was wrong with it, else in the same words.
+        ``system`` is the static part. Nothing that was answered well is asked twice, in this run or in
+        another. ``temperature`` None is the endpoint's default, which is also taken where the model refuses
+        all others; ``room`` is the length of an answer in tokens, beside reasoning. The status is ``missing``
+        where an image cannot be read, with the reason in place of the text.
         """
         ...
 
@@ -180,8 +188,15 @@ class Benchmark(Protocol):
         """
         ...
 
+    def tallies(self, items: Sequence[Item], units: Sequence[Unit]) -> tuple[Tally, ...]:
+        """What each item adds to each number of the table, headline first: what two runs are compared by.
+
+        A pure function. The order of units plays no part; none stands twice.
+        """
+        ...
+
     def aggregate(self, items: Sequence[Item], units: Sequence[Unit]) -> tuple[Score, ...]:
-        """The table, headline first: a pure function. The order of units plays no part; none stands twice."""
+        """The table, headline first: :func:`arrkit.bench.cells.scores` of the tallies."""
         ...
 
     def read_answers(self, file: Path) -> list[Unit]:

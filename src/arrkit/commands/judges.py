@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from arrkit.backends.listing import Group, Status, list_plugins
 from arrkit.backends.registry import make_judge
+from arrkit.bench.asking import JudgeAsker, refuse_wordless
 from arrkit.commands.options import JudgingOptions
 from arrkit.errors import InputError
 from arrkit.judge.calling import Calls
@@ -51,6 +52,17 @@ class Bench:
         return () if self.cache is None else tuple(dict.fromkeys(self.cache.remarks))
 
 
+@dataclass(slots=True)
+class AskerBench:
+    """A hosted judge at work that answers questions in words; beside that as :class:`Bench`."""
+
+    asker: JudgeAsker
+    window: int
+    totals: CallTotals
+    cache: AnswerCache | None = None
+    revive: Callable[[], None] = lambda: None
+
+
 class ChosenJudge:
     """A judge that was named, not yet asked. ``name`` decides which run its answers belong to.
 
@@ -80,22 +92,29 @@ class ChosenJudge:
             yield Bench(session, max(2, options.concurrency), None)
             return
         assert made is not None
-        width = BATCH_WIDTH if options.batch else options.concurrency
+        width = self._width
         with _cache(options) as cache:
-            caller = Caller(
-                Batcher(made, run.path / "batches.jsonl") if options.batch and run is not None else made,
-                cache=cache,
-                concurrency=width,
-                rpm=options.rpm,
-                tpm=options.tpm,
-                max_cost=options.max_cost,
-                wide=options.batch,
-                seed=options.seed,
-            )
+            caller = self._caller(made, cache, run)
             # The caller has the one retry loop: a second one on top would multiply the attempts. It bounds
             # the requests too; twice as many are let in, so that images are ready when one may be sent.
             session = JudgeSession(self._on(caller), journal, concurrency=2 * width, retries=0)
             yield Bench(session, max(2, width), caller.totals, cache, caller.revive)
+
+    @contextmanager
+    def answering(
+        self, run: RunFolder | None = None, met: Callable[[str], None] = lambda _: None
+    ) -> Iterator[AskerBench]:
+        """The judge, asked in words; ``met`` as for :class:`~arrkit.bench.asking.JudgeAsker`.
+
+        Whoever gets the asker closes it. Raises :class:`InputError` for a judge without words.
+        """
+        if self._transport is None:
+            raise refuse_wordless(self.name)
+        with _cache(self._options) as cache:
+            caller = self._caller(self._transport, cache, run)
+            width = self._width
+            asker = JudgeAsker(caller, image_size=self._options.image_size, concurrency=2 * width, met=met)
+            yield AskerBench(asker, max(2, width), caller.totals, cache, caller.revive)
 
     @contextmanager
     def on_paper(self) -> Iterator[tuple[PaperSession, Forecast]]:
@@ -107,6 +126,23 @@ class ChosenJudge:
         with _cache(self._options) as cache:
             caller = DryCaller(self._transport, cache=cache)
             yield PaperSession(self._on(caller), concurrency=64, retries=0), caller.forecast
+
+    @property
+    def _width(self) -> int:
+        return BATCH_WIDTH if self._options.batch else self._options.concurrency
+
+    def _caller(self, made: Transport, cache: AnswerCache | None, run: RunFolder | None) -> Caller:
+        options = self._options
+        return Caller(
+            Batcher(made, run.path / "batches.jsonl") if options.batch and run is not None else made,
+            cache=cache,
+            concurrency=self._width,
+            rpm=options.rpm,
+            tpm=options.tpm,
+            max_cost=options.max_cost,
+            wide=options.batch,
+            seed=options.seed,
+        )
 
     def _on(self, calls: Calls) -> VLMJudge:
         return VLMJudge(

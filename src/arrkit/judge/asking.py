@@ -1,7 +1,7 @@
 """One question to a model, followed through to a usable answer or a named failure.
 
 What is done here and nowhere else: a cut answer is asked for once more with twice the room; an unusable one
-once more with what was wrong with it; refusals and errors become outcomes; only a good answer is kept.
+again with what was wrong with it; refusals and errors become outcomes; only a good answer is kept.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ class Ended(Exception):
 
 @dataclass(slots=True)
 class Inquiry:
-    """The requests behind one operation, and what they came to."""
+    """The requests behind one operation, and what they came to.
+
+    ``parser`` names the version of what reads the answers; ``text`` is the last of them, as it was written.
+    """
 
     calls: Calls
     profile: ModelProfile
@@ -60,6 +63,8 @@ class Inquiry:
     requests: int = 0
     cached: int = 0
     repairs: int = 0
+    parser: str = PARSER
+    text: str = ""
 
     @property
     def usage(self) -> Usage:
@@ -81,14 +86,23 @@ class Inquiry:
             repairs=self.repairs,
         )
 
-    async def read(self, prompt: Prompt, sampling: Sampling, reader: Callable[[str], T]) -> T:
+    async def read(
+        self,
+        prompt: Prompt,
+        sampling: Sampling,
+        reader: Callable[[str], T],
+        *,
+        attempts: int = 2,
+        repair: bool = True,
+    ) -> T:
         """Ask for an object and read it. Raises :class:`Ended`.
 
-        A good answer is kept under the question as first asked, also where it took a second request to get
-        it: the same question will not be paid for again.
+        An unusable answer is asked for again, ``attempts`` times in all: with what was wrong with it, or
+        without ``repair`` in the same words. A good answer is kept under the question as first asked, also
+        where it took several requests to get it: the same question will not be paid for again.
         """
         first = asked = prompt.request(sampling, structured=self.profile.structured)
-        repaired = False
+        tried = 1
         while True:
             reply = await self._reply(asked)
             limit = asked.sampling.max_output_tokens
@@ -100,14 +114,15 @@ class Inquiry:
             try:
                 value = reader(reply.text)
             except Unreadable as trouble:
-                if repaired:
+                if tried >= attempts:
                     raise Ended(Outcome.UNPARSED, f"{trouble}\n{_raw(reply)}") from None
-                repaired = True
+                tried += 1
                 self.repairs += 1
-                # Built on what was asked last: an answer that needed more room needs it again.
-                asked = repair_request(asked, reply.text, str(trouble), self.wording)
+                # An answer that needed more room needs it again; of earlier complaints it has no need.
+                again = replace(first, sampling=asked.sampling)
+                asked = repair_request(again, reply.text, str(trouble), self.wording) if repair else again
                 continue
-            await self.calls.keep(first, reply, parser=PARSER)
+            await self.calls.keep(first, reply, parser=self.parser)
             return value
 
     async def word(self, prompt: Prompt, sampling: Sampling) -> dict[str, float]:
@@ -122,7 +137,7 @@ class Inquiry:
             wanted = ", ".join(prompt.labels)
             raise Ended(Outcome.UNPARSED, f"none of {wanted} is among the likely words\n{_raw(reply)}")
         self.masses.append(min(1.0, label_mass(reply)))
-        await self.calls.keep(request, replace(reply, finish=Finish.STOP), parser=PARSER)
+        await self.calls.keep(request, replace(reply, finish=Finish.STOP), parser=self.parser)
         return found
 
     async def decide(self, prompt: Prompt, questions: Sequence[Question]) -> dict[str, dict[str, float]]:
@@ -152,11 +167,11 @@ class Inquiry:
         if reply.mass is not None:
             self.masses.append(reply.mass)
         if len(answers) == len(questions):
-            await self.calls.keep(request, reply, parser=PARSER)
+            await self.calls.keep(request, reply, parser=self.parser)
         return answers
 
     async def _reply(self, request: TransportRequest) -> Reply:
-        called = await self.calls.call(request, parser=PARSER)
+        called = await self.calls.call(request, parser=self.parser)
         self._count(called)
         if called.reply is None:
             error = called.error or TransportError(ErrorKind.TRANSIENT, "neither answer nor error came back")
@@ -177,6 +192,7 @@ class Inquiry:
             # An answer from the cache costs nothing, whatever it cost at the time.
             self.usages.append(_NOTHING if called.cached else called.reply.usage)
             self.model = called.reply.model or self.model
+            self.text = called.reply.text
         elif called.error is not None:
             self.usages.append(called.error.usage)
 

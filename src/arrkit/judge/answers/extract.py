@@ -29,6 +29,11 @@ class Unreadable(Exception):
     """An answer cannot be used; the message tells the model (and a person) why, in a few sentences."""
 
 
+def spoken(text: str) -> str:
+    """An answer without what its model thought aloud before it."""
+    return _THOUGHTS.sub("", text).strip()
+
+
 def read_json(text: str, schema: JsonObject) -> JsonObject:
     """The object in ``text``, valid under ``schema``. Raises :class:`Unreadable`."""
     found = extract_object(text)
@@ -50,7 +55,7 @@ def extract_object(text: str) -> JsonObject:
     Raises :class:`Unreadable` where there is none, where it is cut or malformed, where a key or the whole
     object stands twice with different values, or where the text is JSON but no object.
     """
-    text = _THOUGHTS.sub("", text).strip()
+    text = spoken(text)
     if not text:
         raise Unreadable("the answer is empty")
     try:
