@@ -152,12 +152,13 @@ def test_plusplus_has_splits_of_its_own(tmp_path):
     assert pairs[0].a.name == "images/qwen_image/16000000-aa.jpg"
 
 
-def test_images_of_hpdv3_that_plusplus_names_are_found_in_a_folder(tmp_path):
+@pytest.mark.parametrize(("packed", "root"), [(False, "hpdv3/images"), (True, "hpdv3")])
+def test_images_of_hpdv3_that_plusplus_names_are_found_in_its_folder(tmp_path, packed, root):
     (tmp_path / "hpdv3").mkdir()
     (tmp_path / "set").mkdir()
-    hpdv3.write(tmp_path / "hpdv3", 1, packed=False)
+    hpdv3.write(tmp_path / "hpdv3", 1, packed=packed)
     rows, _ = hpdv3.rows(1, False, folder="images/hpdv3")
     (tmp_path / "set" / "stage1_ref.json").write_text(json.dumps(rows))
-    spec = f"hpdv3-plusplus:stage1_ref?data={tmp_path / 'set'}&images={tmp_path / 'hpdv3' / 'images'}"
+    spec = f"hpdv3-plusplus:stage1_ref?data={tmp_path / 'set'}&images={tmp_path / root}"
     (pair,) = make_dataset(spec)
     assert pair.a.load().size == (8, 8)
