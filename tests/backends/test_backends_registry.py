@@ -145,6 +145,8 @@ class Data(list):
     task = None
     def __init__(self, spec):
         self.name = spec.model
+    def size(self):
+        return len(self)
 """
     install("acme", {"arrkit.datasets": {"pairs": code}})
     assert make_dataset("pairs").name == "train"

@@ -467,7 +467,7 @@ class TestCanary:
             asked.check()
             asked.check(Task.EDIT)
             asked.check()
-        assert [request.source is None for request in judge.requests] == [True, False, True]
+        assert [len(request.sources) for request in judge.requests] == [0, 1, 0]
         # Drawn anew each time, or a cache would answer for a judge that is down.
         assert len({request.first.digest for request in judge.requests}) == 3
 
