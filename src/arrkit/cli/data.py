@@ -1,37 +1,70 @@
-"""``arrkit data``: look at preference pairs before a judge does."""
+"""``arrkit data``: which preference pairs there are, and a look at them before a judge does."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
 from arrkit.cli.bind import bind
 from arrkit.commands.options import CheckOptions, ConvertOptions
 
-app = typer.Typer(help="Check and convert preference pairs.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from arrkit.data.checking import PairCheck
+    from arrkit.errors import Problem
+
+app = typer.Typer(help="List, fetch, check and convert preference pairs.", no_args_is_help=True)
+
+SHOWN = 5
+"""So many examples of each kind of trouble are printed; ``--json`` has up to twenty."""
 
 
-@bind(app, "data", "check", CheckOptions, example="arrkit data check pairs.jsonl")
+@bind(app, "data", "check", CheckOptions, example="arrkit data check pairs.jsonl --open")
 def check(options: CheckOptions, as_json: bool) -> None:
-    """Check a file of preference pairs: every problem, with its line. No judge is asked."""
+    """Check a file of preference pairs, or a dataset: every problem, with its line. No judge is asked."""
     from arrkit.cli import draw
+    from arrkit.cli.progress import watching
     from arrkit.commands.data import check_pairs
 
-    found = check_pairs(options)
+    with watching() as watch:
+        found = check_pairs(options, watch=watch)
     if as_json:
         draw.print_json(found)
-        return
-    out = draw.console()
+    else:
+        _draw_check(draw.console(), options.source, found)
+
+
+def _draw_check(out: Console, source: str, found: PairCheck) -> None:
     kind = f" for {found.task}" if found.task else ", of more than one task"
-    pairs = "1 pair" if found.pairs == 1 else f"{found.pairs} pairs"
-    ties = "1 of them a tie" if found.ties == 1 else f"{found.ties} of them ties"
-    out.print(f"{options.pairs}: {pairs}{kind}, {ties}", markup=False)
+    pairs = "1 pair" if found.pairs == 1 else f"{found.pairs:,} pairs"
+    ties = "1 of them a tie" if found.ties == 1 else f"{found.ties:,} of them ties"
+    out.print(f"{source}: {pairs}{kind}, {ties}", markup=False)
+    out.print("labels: " + ", ".join(f"{label} {count:,}" for label, count in found.labels.items()))
+    said = (
+        (found.groups, "groups of pairs"),
+        (found.voted, "pairs with votes"),
+        (found.rated, "pairs with a confidence"),
+    )
+    if any(count for count, _ in said):
+        out.print(", ".join(f"{count:,} {what}" for count, what in said if count))
     if found.other_task:
         out.print(f"{found.other_task} rows name another task and are left out")
+    for reason, count in found.left_out.items():
+        out.print(f"left out, {reason}: {count:,}", markup=False)
     if found.metadata_keys:
         out.print(f"metadata for --by: {', '.join(found.metadata_keys)}", markup=False)
-    if found.missing_pairs:
-        out.print(f"{found.missing_pairs} pairs have an image file that does not exist, such as:")
-        for problem in found.missing[:5]:
+    _examples(out, found.missing_pairs, "have an image file that does not exist", found.missing)
+    _examples(out, found.unreadable_pairs, "have an image that cannot be read", found.unreadable)
+    _examples(out, found.odd_pairs, "are odd", found.odd)
+
+
+def _examples(out: Console, count: int, what: str, examples: Sequence[Problem]) -> None:
+    if count:
+        out.print(f"{count:,} pairs {what}, such as:")
+        for problem in examples[:SHOWN]:
             out.print(f"  {problem}", markup=False)
 
 
@@ -39,12 +72,24 @@ def check(options: CheckOptions, as_json: bool) -> None:
     app, "data", "convert", ConvertOptions, example="arrkit data convert shapes-edit:test my-pairs --limit 20"
 )
 def convert(options: ConvertOptions, as_json: bool) -> None:
-    """Write pairs as JSONL in arrkit's format, with their images as PNG files beside it."""
+    """Write pairs as JSONL in arrkit's format, with their images as PNG files beside it.
+
+    The source is a dataset, one of a public set's own files (such as HPDv3's test.json), or a file of pairs.
+    """
     from arrkit.cli import draw
+    from arrkit.cli.progress import watching
     from arrkit.commands.data import convert_pairs
 
-    path = convert_pairs(options)
+    with watching() as watch:
+        made = convert_pairs(options, watch=watch)
     if as_json:
-        draw.print_json({"pairs": str(path)})
-    else:
-        draw.messages().print(f"pairs: {path}", markup=False)
+        draw.print_json(made)
+        return
+    err = draw.messages()
+    for line in made.unusable[:SHOWN]:
+        err.print(f"left out: {line}", markup=False)
+    if len(made.unusable) > SHOWN:
+        err.print(f"... and {len(made.unusable) - SHOWN} more that cannot be written", markup=False)
+    for reason, count in made.left_out.items():
+        err.print(f"left out, {reason}: {count:,}", markup=False)
+    err.print(f"pairs: {made.pairs} ({made.written:,})", markup=False)

@@ -41,16 +41,9 @@ class Bump(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DataOptions:
-    """Which preference pairs."""
+class TakeOptions:
+    """Where a dataset's files are, how its images are found, and which of its pairs are taken."""
 
-    pairs: Annotated[
-        Path | None,
-        Opt("file of your own preference pairs (.json, .jsonl, .yaml)", metavar="FILE"),
-    ] = None
-    dataset: Annotated[
-        str, Opt("dataset plug-in, such as hpdv3 or mmrb2:edit; arrkit data list shows all", metavar="SPEC")
-    ] = ""
     data: Annotated[
         Path | None, Opt("folder with the dataset's files, as on its hub [the hub's cache]", metavar="DIR")
     ] = None
@@ -95,6 +88,19 @@ class DataOptions:
         bool, Opt("stop at an unreadable image instead of skipping its pair", identity=False)
     ] = False
     seed: Annotated[int, Opt("makes everything that is drawn repeatable", metavar="N")] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataOptions(TakeOptions):
+    """Which preference pairs."""
+
+    pairs: Annotated[
+        Path | None,
+        Opt("file of your own preference pairs (.json, .jsonl, .yaml)", metavar="FILE"),
+    ] = None
+    dataset: Annotated[
+        str, Opt("dataset plug-in, such as hpdv3 or mmrb2:edit; arrkit data list shows all", metavar="SPEC")
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,25 +317,42 @@ class ImportOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckOptions:
+class CheckOptions(TakeOptions):
     """Options of ``arrkit data check``."""
 
-    pairs: Annotated[Path, Opt("file of preference pairs (.json, .jsonl, .yaml)", argument=True)]
+    source: Annotated[
+        str,
+        Opt("file of pairs (.json, .jsonl, .yaml), a file of a public set, or a dataset", argument=True),
+    ]
     task: Annotated[Task | None, Opt("the task of rows that name none: t2i or edit")] = None
-    image_root: Annotated[
-        Path | None, Opt("folder that relative image paths start from [the file's]", metavar="DIR")
-    ] = None
-    allow_remote: Annotated[bool, Opt("allow images given as http(s) URLs")] = False
-    strict: Annotated[bool, Opt("count a missing image file as a problem")] = False
+    open: Annotated[bool, Opt("decode every image")] = False
+    strict: Annotated[
+        bool, Opt("count what is only missing, unreadable or odd as a problem", identity=False)
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConvertOptions:
+class ConvertOptions(TakeOptions):
     """Options of ``arrkit data convert``."""
 
     source: Annotated[
-        str, Opt("dataset plug-in, such as shapes-edit:test, or a file of pairs", argument=True)
+        str,
+        Opt("dataset such as shapes-edit:test, a file of a public set, or a file of pairs", argument=True),
     ]
     out: Annotated[Path, Opt("folder, or .jsonl file, to write", argument=True)]
-    limit: Annotated[int | None, Opt("write only the first N pairs", metavar="N", low=1)] = None
     force: Annotated[bool, Opt("replace what is there")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfoOptions:
+    """Options of ``arrkit data info``."""
+
+    name: Annotated[str, Opt("dataset such as hpdv3", argument=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullOptions:
+    """Options of ``arrkit data pull``."""
+
+    name: Annotated[str, Opt("dataset, or one split of it: mmrb2:t2i", argument=True)]
+    revision: Annotated[str, Opt("branch, tag or commit [the main branch]", metavar="REV")] = ""

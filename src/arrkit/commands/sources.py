@@ -9,14 +9,14 @@ from pathlib import Path
 from arrkit.backends.listing import Group, find_plugin
 from arrkit.backends.plugin import DatasetPlugin
 from arrkit.backends.spec import Spec
-from arrkit.commands.options import DataOptions
+from arrkit.commands.options import DataOptions, TakeOptions
 from arrkit.data.filters import Selected, Selection, parse_where
 from arrkit.data.native import NativePairs
 from arrkit.data.pairs import PairDataset
 from arrkit.errors import InputError, Problem, nearest
 
 
-def selection(options: DataOptions, *, limit: bool = True) -> Selection:
+def selection(options: TakeOptions, *, limit: bool = True) -> Selection:
     """What the options take of a dataset; without ``limit`` the first steps only."""
     return Selection(
         options.where,

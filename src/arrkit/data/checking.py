@@ -13,6 +13,7 @@ from arrkit.data.pairs import ImageUnreadable, Label, PairDataset, PreferencePai
 from arrkit.data.readers import read_rows
 from arrkit.data.rows import BrokenRow, NotAPair, ParsedRow, Row, RowRules, row_id
 from arrkit.errors import InputError, Problem
+from arrkit.progress import Progress, Watch, unwatched
 
 MOST_PROBLEMS = 1000
 """After so many problems the rest of a file is not looked at."""
@@ -92,7 +93,7 @@ def _is_control(sign: str) -> bool:
     return sign not in "\t\n\r" and not sign.isprintable() and unicodedata.category(sign) == "Cc"
 
 
-def check_dataset(dataset: PairDataset, rules: CheckRules) -> PairCheck:
+def check_dataset(dataset: PairDataset, rules: CheckRules, *, watch: Watch = unwatched) -> PairCheck:
     """Go through any dataset once; images are opened only where ``rules`` ask for it.
 
     Raises :class:`~arrkit.errors.InputError` where there is no pair, where the dataset itself cannot be read,
@@ -101,6 +102,7 @@ def check_dataset(dataset: PairDataset, rules: CheckRules) -> PairCheck:
     tally = _Tally(rules)
     twice: list[Problem] = []
     ids: set[int] = set()
+    total = dataset.size()
     for pair in dataset:
         tally.take(pair)
         name = hash(pair.id)  # a set of texts would be twice as large
@@ -108,6 +110,7 @@ def check_dataset(dataset: PairDataset, rules: CheckRules) -> PairCheck:
             what = f'id "{pair.id}" stands for an earlier pair already'
             twice.append(Problem(what, pair.origin or pair.id))
         ids.add(name)
+        watch(Progress("checking", tally.pairs, total))
     if not tally.pairs:
         raise InputError(f"{dataset.name} holds no pairs")
     problems = [*twice, *(problem for _, problem in tally.soft if rules.strict)]
