@@ -8,6 +8,7 @@ signed URL is a secret.
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 import threading
@@ -114,7 +115,8 @@ def cache_folder(repo: str) -> Path:
         from huggingface_hub.file_download import repo_folder_name
     except ImportError:
         raise HubError(repo, Trouble.NO_LIBRARY) from None
-    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="dataset")
+    with _told(repo):
+        return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="dataset")
 
 
 def cached_commit(folder: Path, revision: str = "") -> str | None:
@@ -140,7 +142,7 @@ def pull(
     cache_folder(repo)
     from huggingface_hub import snapshot_download
 
-    with _told(repo):
+    with _told(repo), _quiet():
         folder = snapshot_download(
             repo,
             repo_type="dataset",
@@ -155,7 +157,11 @@ def _asked_commit(repo: str, revision: str) -> str:
     from huggingface_hub import HfApi
 
     with _told(repo):
-        return str(HfApi().dataset_info(repo, revision=revision or None).sha)
+        api = HfApi()
+        commit = str(api.dataset_info(repo, revision=revision or None).sha)
+        # What a gated repository holds is public, so only this tells before the first file is opened.
+        api.auth_check(repo, repo_type="dataset")
+        return commit
 
 
 def _file_system() -> HfFileSystem:
@@ -231,6 +237,18 @@ class _Ranges(io.RawIOBase):
         if not self.closed:
             self._stream.close()
         super().close()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings of the client meanwhile: they hold the URLs that it was sent to, which may be signed."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _bars(watch: Watch) -> type:
