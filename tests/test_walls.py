@@ -55,11 +55,12 @@ WALLS: tuple[tuple[str, tuple[str, ...]], ...] = (
             *PROTOCOLS,
             r"arrkit\.data\b.*",
             r"arrkit\.backends\.(plugin|spec)$",
+            r"arrkit\.bench\.(model|cells)$",
             r"arrkit\.shapes\b.*",
         ),
     ),
     (r"arrkit\.rpo\b.*", (*LEARNS, r"arrkit\.rpo\b.*")),
-    (r"arrkit\.bench\b.*", (*LEARNS, r"arrkit\.bench\b.*")),
+    (r"arrkit\.bench\b.*", (*LEARNS, r"arrkit\.backends\.(plugin|spec)$", r"arrkit\.bench\b.*")),
 )
 
 HEAVY = ("torch", "diffusers", "transformers", "peft", "accelerate", "datasets", "openai", "google")

@@ -84,13 +84,16 @@ POLICY = (
 )
 """What a policy must be able to do, less what reads its model when it is asked for: identity, transformer."""
 
+BENCHMARK = ("name", "metric", "items", "lay_out", "scorer", "tallies", "aggregate", "read_answers")
+"""What a benchmark must be able to do, less what may read its prompts when it is asked for: identity."""
+
 KINDS = {
     Group.JUDGES: Kind(
         "judge", JudgePlugin, ("name", "compare", "score", "propose", "refine", "structure", "aclose")
     ),
     Group.POLICIES: Kind("policy", PolicyPlugin, POLICY),
     Group.DATASETS: Kind("dataset", DatasetPlugin, ("name", "task", "__iter__", "size")),
-    Group.BENCHMARKS: Kind("benchmark", BenchmarkPlugin),
+    Group.BENCHMARKS: Kind("benchmark", BenchmarkPlugin, BENCHMARK),
 }
 
 

@@ -112,6 +112,15 @@ class DatasetPlugin(Plugin):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkPlugin(Plugin):
-    """``judged`` says whether scoring asks a judge."""
+    """``judged`` says whether scoring asks a judge.
+
+    ``items`` prompts with ``images`` images in all are what it paints by default, 0 where that depends.
+    ``license`` is that of its prompts, ``source`` where they are published, ``size`` what they take on disk.
+    """
 
     judged: bool = False
+    items: int = 0
+    images: int = 0
+    license: str = ""
+    source: str = ""
+    size: str = ""

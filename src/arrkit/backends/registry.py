@@ -65,7 +65,9 @@ def make_policy(spec: str | Spec) -> object:
 
 
 def make_benchmark(spec: str | Spec) -> object:
-    """The benchmark that ``spec`` names. Raises ``ArrkitError`` with all that is wrong."""
+    """The :class:`~arrkit.bench.model.Benchmark` that ``spec`` names. Raises ``ArrkitError`` with all that is
+    wrong.
+    """
     return _make(Group.BENCHMARKS, spec)
 
 

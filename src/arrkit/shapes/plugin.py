@@ -1,11 +1,11 @@
-"""The entry points of the embedded world: a judge, two datasets and a policy.
+"""The entry points of the embedded world: a judge, a policy, two datasets and a benchmark.
 
 Imported to be listed, so kept light.
 """
 
 from __future__ import annotations
 
-from arrkit.backends.plugin import DatasetPlugin, JudgePlugin, Parameter, PolicyPlugin
+from arrkit.backends.plugin import BenchmarkPlugin, DatasetPlugin, JudgePlugin, Parameter, PolicyPlugin
 from arrkit.data.pairs import Task
 
 judge = JudgePlugin(
@@ -66,4 +66,17 @@ dataset_edit = DatasetPlugin(
     license="Apache-2.0",
     embedded=True,
     example="shapes-edit:test?n=400",
+)
+
+benchmark = BenchmarkPlugin(
+    summary="embedded: held-out prompts of the shapes world, looked at by its exact checker",
+    factory="arrkit.shapes.benchmark:make",
+    parameters={
+        "task": Parameter("t2i", "paint for a prompt, or edit a source", choices=("t2i", "edit")),
+        "images": Parameter(1, "images painted for each prompt", low=1, high=64),
+    },
+    example="shapes?task=edit",
+    items=480,
+    images=480,
+    license="Apache-2.0",
 )

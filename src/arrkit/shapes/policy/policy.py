@@ -7,10 +7,8 @@ that what it paints is judged on pixels like any other image. For an edit the so
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,9 @@ from torch import Tensor, nn
 
 from arrkit.backends.spec import Spec
 from arrkit.canonical import Json
-from arrkit.data.pairs import Picture, Task
+from arrkit.data.pairs import Task
 from arrkit.data.prompts import Prompt, PromptUnusable
 from arrkit.rpo.policy import Condition, Grid, Part
-from arrkit.shapes.dataset import ShapesDataset, split_prompts
-from arrkit.shapes.grammar import Family
 from arrkit.shapes.look import look_at
 from arrkit.shapes.policy.adapter import restore_adapter, save_adapter
 from arrkit.shapes.policy.model import (
@@ -38,6 +34,7 @@ from arrkit.shapes.policy.model import (
 )
 from arrkit.shapes.policy.slots import CHANNELS, SLOTS, decode_scene, encode_scene
 from arrkit.shapes.policy.text import UnknownWords, tokens_of
+from arrkit.shapes.prompts import embedded_prompts
 from arrkit.shapes.render import render
 from arrkit.shapes.scene import MAX_THINGS, Thing
 
@@ -75,25 +72,6 @@ SUGGESTED: Mapping[str, str | int | float] = {
 
 Both candidates begin from noise of their own: slots that begin alike end as the same things.
 """
-
-TEST_PROMPTS = 80
-"""How many prompts of each family, and instructions of each kind, are for testing."""
-
-TRAIN_PROMPTS: Mapping[Family, int] = {
-    Family.SINGLE_OBJECT: 100,
-    Family.TWO_OBJECTS: 380,
-    Family.COUNTING: 380,
-    Family.COLOURS: 150,
-    Family.POSITION: 480,
-    Family.ATTRIBUTION: 480,
-}
-"""How many are for training: few where nearly every picture is right, since those teach nothing."""
-
-TRAIN_EDITS = 360
-"""How many instructions of each kind are for training."""
-
-EDIT_SEED = 4
-"""Draws the sources and instructions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +133,7 @@ class ShapesPolicy:
 
     def prompts(self, split: str) -> tuple[Prompt, ...]:
         """Prompts of all six families, or instructions of all kinds; no t2i prompt is in both splits."""
-        return _prompts(self._task, split, self._size)
+        return embedded_prompts(self._task, split, self._size)
 
     def skeleton(self) -> nn.Module:
         """The transformer on the meta device."""
@@ -275,26 +253,3 @@ def _read_source(prompt: Prompt) -> Tensor:
         raise PromptUnusable(f"the source shows {len(look.objects)} things, more than {MAX_THINGS}")
     things = [Thing(seen.shape, seen.colour, seen.x, seen.y, seen.size) for seen in look.objects]
     return torch.from_numpy(encode_scene(things, look.background))
-
-
-@cache
-def _prompts(task: Task, split: str, size: int) -> tuple[Prompt, ...]:
-    if task is Task.EDIT:
-        count = TEST_PROMPTS if split == "test" else TRAIN_EDITS
-        pairs = ShapesDataset(Task.EDIT, split, n=count * 6, seed=EDIT_SEED, size=size)
-        return tuple(
-            Prompt(pair.id, task, pair.prompt, pair.sources, {"category": pair.metadata["category"]})
-            for pair in pairs
-        )
-    rng = random.Random(f"shapes/{split}")
-    prompts = []
-    for family in Family:
-        texts = split_prompts(family, split)
-        count = TEST_PROMPTS if split == "test" else TRAIN_PROMPTS[family]
-        prompts += [
-            Prompt(f"{split}-{family}-{index}", task, text, metadata={"category": str(family)})
-            for index, text in enumerate(rng.sample(texts, min(count, len(texts))))
-        ]
-    # Mixed, so that any first few of them hold all families.
-    rng.shuffle(prompts)
-    return tuple(prompts)
