@@ -1,4 +1,4 @@
-"""Rows of parquet: those of pyarrow, whatever the columns; images read when they are looked at, and no more."""
+"""Rows of parquet: those of pyarrow, whatever the columns; images read when looked at, and no more."""
 
 import io
 import re
