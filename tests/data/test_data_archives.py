@@ -195,6 +195,28 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
             Unpacked(LocalFiles(folder), ["images.tar.*"])
 
 
+@pytest.mark.parametrize(
+    "name", ["images.tar.part{:02d}", "images.tar.gz.{}", "images.tar.gz-part{}", "images.tar.gz.a{}"]
+)
+def test_names_of_parts(tmp_path: Path, name: str) -> None:
+    data = tgz_bytes(IMAGES)
+    for part in range(3):
+        place = "abc"[part] if name.endswith("a{}") else part
+        (tmp_path / name.format(place)).write_bytes(data[part * 700 : (part + 1) * 700 if part < 2 else None])
+    files = Unpacked(LocalFiles(tmp_path), ["images.tar*"])
+    assert len(files.archives) == 1
+    assert shade(files, "images/12.png") == 12
+
+
+def test_ten_parts_and_more_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    data = tar_bytes(IMAGES)
+    for part in range(12):
+        (tmp_path / f"images.tar.{part}").write_bytes(
+            data[part * 3000 : (part + 1) * 3000 if part < 11 else None]
+        )
+    assert shade(Unpacked(LocalFiles(tmp_path), ["images.tar.*"]), "images/19.png") == 19
+
+
 def test_parts_read_as_one_file(tmp_path: Path) -> None:
     data = random.Random(1).randbytes(1000)
     write(tmp_path, "x", data, 7)

@@ -188,7 +188,7 @@ def _archive(files: Files, parts: Sequence[str]) -> Archive:
         raise InputError(f"{files.name}/{parts[0]} is no archive that can be read: zip, tar or tar.gz")
     if kind["kind"] == ".zip":
         return ZipArchive(files, parts)
-    return TarArchive(files, parts, packed=kind["kind"] != ".tar")
+    return TarArchive(files, parts)
 
 
 def _together(names: Iterable[str], place: str) -> list[list[str]]:

@@ -18,6 +18,7 @@ import threading
 import weakref
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
@@ -28,6 +29,7 @@ from arrkit.errors import InputError
 from arrkit.progress import Progress, Watch, unwatched
 
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error, ValueError)
+_GZIP = b"\x1f\x8b"
 _BATCH = 1000  # members between two writes
 _PLACES = 3000  # at which unpacking can begin
 _LEAST_SPACING = 4 * 2**20  # bytes between two of them
@@ -56,9 +58,9 @@ class TarArchive:
     Members are only read; their names are never used as paths. Links are no members.
     """
 
-    def __init__(self, files: Files, parts: Sequence[str], *, packed: bool) -> None:
+    def __init__(self, files: Files, parts: Sequence[str]) -> None:
         self.name = f"{files.name}/{parts[0]}"
-        self.files, self.parts, self.packed = files, parts, packed
+        self.files, self.parts = files, parts
         self._lock = threading.RLock()
         self._opened_index: _Index | None = None
         self._opened: Any = None
@@ -69,6 +71,12 @@ class TarArchive:
         """What is known to be wrong with the archive, as the rest of a sentence that begins with its name."""
         with self._lock:
             return self._index.end or ""
+
+    @cached_property
+    def packed(self) -> bool:
+        """Whether it is a tar.gz, whatever it is called: parts are at times named for the tar file alone."""
+        with self.files.open(self.parts[0]) as stream:
+            return stream.read(len(_GZIP)) == _GZIP
 
     def has(self, path: str) -> bool:
         return self._find(path) is not None
