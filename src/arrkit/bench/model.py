@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from arrkit.canonical import Json
 from arrkit.data.pairs import Picture, Task
 
 if TYPE_CHECKING:
     from arrkit.bench.cells import Tally
+    from arrkit.judge.session import JudgeSession
 
 
 class Mode(StrEnum):
@@ -201,4 +202,26 @@ class Benchmark(Protocol):
 
     def read_answers(self, file: Path) -> list[Unit]:
         """Units from a result file in the form that the official scripts write."""
+        ...
+
+
+class PairScorer(Protocol):
+    """Gives the units of items by holding one model's images against another's."""
+
+    async def score(
+        self, item: Item, images: Sequence[Picture | None], base: Sequence[Picture | None]
+    ) -> list[Unit]:
+        """The units of one item, all that are expected: ``missing`` for a pair that lacks an image."""
+        ...
+
+
+@runtime_checkable
+class PairedBenchmark(Benchmark, Protocol):
+    """A benchmark whose numbers say how one model does against its base: a run has one table, not two.
+
+    Its ``scorer`` refuses, since images of one model alone say nothing.
+    """
+
+    def pair_scorer(self, session: JudgeSession) -> PairScorer:
+        """What compares the images; ``session`` is the judge at work, of any kind, embedded ones too."""
         ...

@@ -106,7 +106,12 @@ imgedit = BenchmarkPlugin(
 prompts = BenchmarkPlugin(
     summary="your own prompts: how often a judge prefers the trained model's images to the base model's",
     factory="arrkit.bench.prompts:make",
-    parameters={"data": Parameter("", "file of prompts; --data names it too")} | _images(1),
+    parameters={
+        "data": Parameter("", "file of prompts; --data names it too"),
+        "rubric": Parameter("", "rubric file or shipped name that images are judged under"),
+        "task": Parameter("", "what the prompts are for: found from their rows", choices=("", "t2i", "edit")),
+        **_images(1),
+    },
     judged=True,
     license="your own",
 )
