@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from arrkit.backends.listing import Group, list_plugins
 from arrkit.backends.registry import make_dataset
 from arrkit.commands.forms import recognised
 from arrkit.commands.options import CheckOptions, ConvertOptions, TakeOptions
@@ -79,13 +80,12 @@ def convert_pairs(options: ConvertOptions, *, watch: Watch = unwatched) -> Conve
 def _source(text: str, options: TakeOptions, task: Task | None) -> PairDataset:
     """What a source names: a file in the native format, a file of a public set, or a dataset."""
     path = Path(text).expanduser()
-    if path.is_dir():
+    if path.is_dir() and not _is_dataset(text):
         raise InputError(
             f"{text} is a folder, not a file of pairs",
             hint=f"Name a file in it, or the dataset whose files are there: NAME --data {text}",
         )
-    looks_like_a_file = "/" in text.partition("?")[0].partition(":")[0] or path.suffix in (".json", ".jsonl")
-    if not path.is_file() and not looks_like_a_file:
+    if not path.is_file() and (_is_dataset(text) or not _looks_like_a_file(text)):
         return make_dataset(named_spec(text, split=options.split, data=options.data))
     if options.data is not None or options.split:
         flag = "--data" if options.data is not None else "--split"
@@ -94,6 +94,15 @@ def _source(text: str, options: TakeOptions, task: Task | None) -> PairDataset:
     if spec is not None:
         return make_dataset(spec)
     return NativePairs(text, task, options.image_root, options.allow_remote)
+
+
+def _is_dataset(text: str) -> bool:
+    name = text.partition("?")[0].partition(":")[0]
+    return any(listing.name == name for listing in list_plugins(Group.DATASETS))
+
+
+def _looks_like_a_file(text: str) -> bool:
+    return "/" in text.partition("?")[0] or Path(text).suffix in (".json", ".jsonl", ".yaml", ".yml")
 
 
 def _watched(dataset: PairDataset, watch: Watch) -> Iterator[PreferencePair]:

@@ -21,7 +21,6 @@ from arrkit.data.prompt_sets import SETS
 from arrkit.errors import InputError, Problem, RunError, nearest
 from arrkit.progress import Progress, Watch, unwatched
 
-
 _ROLE = re.compile(r":\w+:`~?([^`]*)`")  # a cross-reference of a docstring
 
 
