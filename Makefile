@@ -69,7 +69,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing arrkit and its tools into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		--build-constraint constraints.txt -e ".[rpo]" --group dev
+		--build-constraint constraints.txt -e ".[rpo,data]" --group dev
 	@touch $@
 
 # Without compiled modules each start of the server would compile them all anew: a minute instead of a third.
