@@ -175,3 +175,17 @@ def test_what_is_no_set(tmp_path):
     shutil.copy(native, tmp_path / "a.tar.gz")
     with pytest.raises(InputError, match="is part of a dataset"):
         recognised(tmp_path / "a.tar.gz")
+
+
+def test_the_page_of_datasets_says_what_the_records_say(repository):
+    page = (repository / "docs" / "datasets.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("| `")}
+    for each in list_datasets():
+        if each.place is Place.HERE:
+            assert f"`{each.name}`" in page
+            continue
+        row = rows[f"`{each.name}`"]
+        for said in (each.size, each.license, f"`arrkit data pull {each.name}"):
+            assert said in row, (each.name, said)
+        assert ("benchmarking only" in row) is each.benchmark_only
+        assert ("gated" in row) is (each.name == "editreward-bench")
