@@ -46,24 +46,25 @@ dpg = BenchmarkPlugin(
 tiif = BenchmarkPlugin(
     summary="TIIF-Bench: instruction following in 39 dimensions, short and long prompts",
     factory="arrkit.bench.tiif:make",
-    parameters=_DATA
+    parameters={"data": _DATA["data"]}
     | _OFFICIAL
     | {
         "split": Parameter("testmini", "the small set or the full one", choices=("testmini", "test")),
         "length": Parameter("both", "which prompts", choices=("both", "short", "long")),
+        "seed": Parameter(0, "draws which official template asks about an image"),
     },
     tasks=(Task.T2I,),
     judged=True,
     items=554,
     images=554,
     license="none stated",
-    source="huggingface.co/datasets/A113NW3I/TIIF-Bench-Data",
+    source="github.com/A113N-W3I/TIIF-Bench",
 )
 
 unigenbench = BenchmarkPlugin(
     summary="UniGenBench++: test points under ten dimensions, short and long, English and Chinese",
     factory="arrkit.bench.unigenbench:make",
-    parameters=_DATA
+    parameters={"data": _DATA["data"]}
     | _OFFICIAL
     | _images(4)
     | {"sets": Parameter("en", "prompt sets, separated by commas: en, en_long, zh, zh_long")},

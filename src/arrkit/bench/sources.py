@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from arrkit.backends.spec import Spec
 from arrkit.bench.model import Item
 from arrkit.canonical import Json, digest
 from arrkit.data.files import Files, LocalFiles, any_matching
@@ -148,7 +149,7 @@ def json_object(text: str, where: str) -> Mapping[str, Json]:
     return value
 
 
-def texts(row: Mapping[str, Json], key: str, where: str) -> list[str]:
+def texts_at(row: Mapping[str, Json], key: str, where: str) -> list[str]:
     """The list of texts under ``key``. Raises :class:`~arrkit.errors.InputError` where there is none."""
     value = row.get(key)
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
@@ -156,12 +157,18 @@ def texts(row: Mapping[str, Json], key: str, where: str) -> list[str]:
     return value
 
 
-def text(row: Mapping[str, Json], key: str, where: str) -> str:
+def text_at(row: Mapping[str, Json], key: str, where: str) -> str:
     """The text under ``key``. Raises :class:`~arrkit.errors.InputError` where there is none."""
     value = row.get(key)
     if not isinstance(value, str) or not value.strip():
         raise InputError(Problem(f'"{key}" is not a text', where))
     return value
+
+
+def canonical_name(spec: Spec) -> str:
+    """The benchmark's name with the options that decide its numbers: not the folders it is read from."""
+    kept = {key: value for key, value in spec.options.items() if key not in ("data", "prompt_dir")}
+    return str(Spec(spec.name, spec.model, kept))
 
 
 def items_digest(items: Sequence[Item]) -> str:
