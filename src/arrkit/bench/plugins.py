@@ -21,7 +21,15 @@ def _images(count: int) -> dict[str, Parameter]:
 geneval = BenchmarkPlugin(
     summary="GenEval: objects, counts, colours and places, found by a detector",
     factory="arrkit.bench.geneval:make",
-    parameters=_DATA | _images(4),
+    parameters=_images(4)
+    | {
+        "data": _DATA["data"],
+        "detector": Parameter(
+            "facebook/mask2former-swin-small-coco-instance", "Mask2Former with COCO's classes: folder or name"
+        ),
+        "clip": Parameter("openai/clip-vit-large-patch14", "CLIP that tells colours: folder or name"),
+        "device": Parameter("", "where both run, such as cuda:1; the first GPU by default"),
+    },
     tasks=(Task.T2I,),
     items=553,
     images=2212,
