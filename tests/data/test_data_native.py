@@ -693,7 +693,7 @@ def peak_of(file: Path, rows: int, *, checked: bool) -> int:
 
 @pytest.mark.parametrize(
     ("suffix", "checked", "few", "many"),
-    [("jsonl", False, 500, 20_000), ("json", False, 1000, 4000), ("jsonl", True, 1000, 4000)],
+    [("jsonl", False, 500, 4000), ("json", False, 500, 2000), ("jsonl", True, 500, 2000)],
 )
 def test_memory_does_not_grow_with_the_file(
     tmp_path: Path, suffix: str, checked: bool, few: int, many: int
