@@ -62,6 +62,10 @@ class Answers:
         )
         return self._subset(mask)
 
+    def where(self, mask: NDArray[np.bool_]) -> Answers:
+        """The units at which ``mask``, shape (units,), is true; the items stay."""
+        return self._subset(mask)
+
     def of_group(self, key: str, value: str) -> Answers:
         """The units of the items whose group ``key`` is ``value``."""
         held = np.array([item.groups.get(key) == value for item in self.items], bool)
