@@ -17,27 +17,26 @@ from arrkit.errors import InputError
 class Form:
     """The rows of one of a set's files.
 
-    ``keys`` stand in each row and ``others`` in none. ``split`` is the one that these rows are of; where it
-    is empty the file's name says. With ``single`` the adapter takes the file itself in place of its folder.
+    ``keys`` stand in each row. ``split`` is the one that these rows are of; where it is empty the file's name
+    says. With ``single`` the adapter takes the file itself in place of its folder.
     """
 
     dataset: str
     keys: frozenset[str]
-    others: frozenset[str] = frozenset()
     split: str = ""
     single: bool = False
 
 
-def _form(dataset: str, keys: str, others: str = "", *, split: str = "", single: bool = False) -> Form:
-    return Form(dataset, frozenset(keys.split()), frozenset(others.split()), split, single)
+def _form(dataset: str, keys: str, *, split: str = "", single: bool = False) -> Form:
+    return Form(dataset, frozenset(keys.split()), split, single)
 
 
 # The first that fits, so that a form stands before those whose keys it has as well.
 FORMS = (
     _form("editreward-bench", "path_src paths_generated human_vote"),
     _form("editreward-data", "prompt path_src path1 path2", split="train", single=True),
-    _form("hpdv3", "prompt path1 path2", "path_src"),
-    _form("hpdv3-plusplus", "prompt path1 path2", "path_src"),
+    _form("hpdv3", "prompt path1 path2"),
+    _form("hpdv3-plusplus", "prompt path1 path2"),
     _form("hpdv2", "prompt image_path rank", split="test"),
     _form("hpdv2", "prompt file_path human_preference", split="train"),
     _form("imagerewarddb", "prompt generations ranking"),
@@ -64,7 +63,7 @@ def recognised(path: Path) -> Spec | None:
     row = _first_row(path)
     if row is None:
         return None
-    fitting = [form for form in FORMS if form.keys <= row.keys() and not form.others & row.keys()]
+    fitting = [form for form in FORMS if form.keys <= row.keys()]
     for form in fitting:
         spec = _spec(form, path)
         if spec is not None:
