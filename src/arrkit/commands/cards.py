@@ -16,6 +16,7 @@ from arrkit.runs.pictures import thumbnail
 from arrkit.runs.view import FindingView, Judgment, PairCard, PairImage
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 ORDER_NAMES = {Order.AB: "A first", Order.BA: "B first"}
 
@@ -52,7 +53,7 @@ def case_card(case: Case, tried: Sequence[Contender], *, state: str = "") -> Pai
     return pair_card(case.pair, tuple(judgments), state=state)
 
 
-def in_threads(make: Callable[[T], PairCard], pairs: Iterable[T]) -> tuple[PairCard, ...]:
+def in_threads(make: Callable[[T], S], pairs: Iterable[T]) -> tuple[S, ...]:
     """``make`` of each, in order; images are read and shrunk on several cores."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="arrkit-page") as pool:
         return tuple(pool.map(make, pairs))
