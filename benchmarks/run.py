@@ -22,6 +22,7 @@ BENCHMARKS = (
     "call_overhead",
     "eval_memory",
     "judge_throughput",
+    "data_scale",
     "rpo_forwards",
     "rpo_overlap",
     "rpo_bytes",

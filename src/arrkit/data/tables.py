@@ -5,7 +5,8 @@ Needs ``pyarrow`` (extra ``arrkit[data]``), imported when the first file is open
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -13,7 +14,7 @@ from arrkit.data.files import Files
 from arrkit.data.table_images import ImageColumn, ImageReader, image_column, open_parquet, reading
 from arrkit.errors import InputError, nearest
 
-_ROWS = 2048  # decoded at once: more are slower, since they leave the processor's cache
+_ROWS = 4096  # decoded at once: more are no faster
 
 
 class Table:
@@ -77,24 +78,25 @@ class Table:
     def _spans(self, path: str, file: Any, names: Sequence[str]) -> Iterator[Iterable[tuple[object, ...]]]:
         images = {name: column for name in names if (column := image_column(file, name)) is not None}
         plain = list(dict.fromkeys(name for name in names if name not in images))
-        first = 0
-        for group in range(file.num_row_groups):
-            total = file.metadata.row_group(group).num_rows
+        batches = _decoded(file, plain) if plain else _undecoded(file)
+        converters = {name: _converter(file.schema_arrow.field(name).type) for name in plain}
+        counts: dict[str, list[int | None]] = {}
+        first = at = 0  # the row of the file that the group begins with, and the row of the group
+        current = -1
+        while True:
             with reading(self.files, path):
-                counts = {name: column.counts(file, group) for name, column in images.items()}
-            batches = _batches(file, group, plain) if plain else _spans(total)
-            at = 0
-            while True:
-                with reading(self.files, path):
-                    size, values = next(batches, (0, {}))
+                group, size, arrays = next(batches, (0, 0, {}))
                 if not size:
-                    break
-                for name, column in images.items():
-                    span = counts[name][at : at + size]
-                    values[name] = self._pictures(path, column, group, first, at, span)
-                yield zip(*(values[name] for name in names), strict=True)
-                at += size
-            first += total
+                    return
+                if group != current:
+                    first, at, current = first + at, 0, group
+                    counts = {name: column.counts(file, group) for name, column in images.items()}
+                values = {name: converters[name](array) for name, array in arrays.items()}
+            for name, column in images.items():
+                span = counts[name][at : at + size]
+                values[name] = self._pictures(path, column, group, first, at, span)
+            yield zip(*(values[name] for name in names), strict=True)
+            at += size
 
     def _pictures(
         self, path: str, column: ImageColumn, group: int, first: int, at: int, counts: Sequence[int | None]
@@ -116,43 +118,68 @@ class Table:
         return found
 
 
-def _batches(file: Any, group: int, names: list[str]) -> Iterator[tuple[int, dict[str, Iterable[Any]]]]:
-    for batch in file.iter_batches(_ROWS, row_groups=[group], columns=names, use_threads=False):
-        yield batch.num_rows, {name: _values(batch.column(name)) for name in names}
+Batch = tuple[int, int, dict[str, Any]]
+"""Consecutive rows of one row group: its number, how many they are, and the array of each column."""
 
 
-def _spans(total: int) -> Iterator[tuple[int, dict[str, Iterable[Any]]]]:
-    for start in range(0, total, _ROWS):
-        yield min(_ROWS, total - start), {}
+def _decoded(file: Any, names: list[str]) -> Iterator[Batch]:
+    for group in range(file.num_row_groups):
+        for batch in file.iter_batches(_ROWS, row_groups=[group], columns=names, use_threads=False):
+            yield group, batch.num_rows, dict(zip(batch.schema.names, batch.columns, strict=True))
 
 
-def _values(array: Any) -> Iterable[Any]:
-    """An array as Python values: as its own ``to_pylist``, several times as fast where numpy can help."""
+def _undecoded(file: Any) -> Iterator[Batch]:
+    for group in range(file.num_row_groups):
+        total = file.metadata.row_group(group).num_rows
+        for start in range(0, total, _ROWS):
+            yield group, min(_ROWS, total - start), {}
+
+
+Converter = Callable[[Any], Iterable[Any]]
+
+
+def _converter(kind: Any) -> Converter:
+    """What turns arrays of a type into Python values: as ``to_pylist``, but faster where numpy can help."""
     from pyarrow import types
 
-    kind = array.type
-    if types.is_dictionary(kind):
-        if array.indices.null_count:
-            return _values(array.dictionary_decode())
-        few = array.dictionary.to_numpy(zero_copy_only=False)
-        return few[array.indices.to_numpy()].tolist()  # type: ignore[no-any-return]
-    if types.is_string(kind) or types.is_large_string(kind) or (_is_number(kind) and not array.null_count):
-        return array.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
-    if (types.is_list(kind) or types.is_large_list(kind)) and len(array) and not array.null_count:
-        offsets = array.offsets.to_numpy() - array.offsets[0].as_py()
-        flat, width = _values(array.flatten()), int(offsets[1])
-        if width and (offsets[1:] - offsets[:-1] == width).all():
-            # Votes for two images, scores of four: made one by one as they are read, since a thousand lists
-            # at once set off the garbage collector.
-            return map(list, zip(*[iter(flat)] * width, strict=True))
-        values = list(flat)
-        return [values[start:end] for start, end in pairwise(offsets.tolist())]
+    if types.is_dictionary(kind) and types.is_string(kind.value_type):
+        return _repeated
+    if types.is_string(kind) or types.is_large_string(kind):
+        return _texts
+    if types.is_integer(kind) or types.is_boolean(kind) or types.is_float32(kind) or types.is_float64(kind):
+        return _numbers
+    if types.is_list(kind) or types.is_large_list(kind):
+        return partial(_lists, _converter(kind.value_type))
+    return _any
+
+
+def _any(array: Any) -> Iterable[Any]:
     return array.to_pylist()  # type: ignore[no-any-return]
 
 
-def _is_number(kind: Any) -> bool:
-    from pyarrow import types
+def _texts(array: Any) -> Iterable[Any]:
+    return array.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
 
-    return bool(
-        types.is_integer(kind) or types.is_boolean(kind) or types.is_float32(kind) or types.is_float64(kind)
-    )
+
+def _numbers(array: Any) -> Iterable[Any]:
+    return _any(array) if array.null_count else _texts(array)
+
+
+def _repeated(array: Any) -> Iterable[Any]:
+    if array.indices.null_count:
+        return _texts(array.dictionary_decode())
+    few = array.dictionary.to_numpy(zero_copy_only=False)
+    return few[array.indices.to_numpy()].tolist()  # type: ignore[no-any-return]
+
+
+def _lists(convert: Converter, array: Any) -> Iterable[Any]:
+    if array.null_count or not len(array):
+        return _any(array)
+    offsets = array.offsets.to_numpy() - array.offsets[0].as_py()
+    flat, width = convert(array.flatten()), int(offsets[1])
+    if width and (offsets[1:] - offsets[:-1] == width).all():
+        # Votes for two images, scores of four: made one by one as they are read, since a thousand lists at
+        # once set off the garbage collector.
+        return map(list, zip(*[iter(flat)] * width, strict=True))
+    values = list(flat)
+    return [values[start:end] for start, end in pairwise(offsets.tolist())]
