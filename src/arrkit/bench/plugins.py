@@ -41,7 +41,19 @@ geneval = BenchmarkPlugin(
 dpg = BenchmarkPlugin(
     summary="DPG-Bench: dense prompts, asked about by yes/no questions that depend on each other",
     factory="arrkit.bench.dpg:make",
-    parameters=_DATA | _images(4),
+    parameters=_images(4)
+    | {
+        "data": _DATA["data"],
+        "layout": Parameter(
+            "four", "four files for a prompt, or grids painted elsewhere", choices=("four", "grid")
+        ),
+        "vqa": Parameter(
+            "judge", "who answers: a judge, or the official model by modelscope", choices=("judge", "mplug")
+        ),
+        "ask": Parameter(
+            "each", "a judge is asked each question alone, or all of an image", choices=("each", "together")
+        ),
+    },
     tasks=(Task.T2I,),
     judged=True,
     items=1065,
