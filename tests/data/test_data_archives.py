@@ -98,15 +98,21 @@ def test_another_run_does_not_read_the_archive_again(
 
 
 @pytest.mark.parametrize("name", ["images.tar", "images.tar.gz"])
-def test_an_archive_is_read_as_far_as_the_member(tmp_path: Path, name: str) -> None:
+def test_an_archive_is_read_as_far_as_the_member(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path, name, MAKERS[name](IMAGES))
     files = Unpacked(LocalFiles(tmp_path), [name])
     assert shade(files, "images/04.png") == 4
     (archive,) = files.archives
     assert list(archive._index.names()) == list(IMAGES)[:5]
     assert not files.lacks("images/99.png")
+    headers = []
+    read = tarfile.TarFile.next
+    monkeypatch.setattr(tarfile.TarFile, "next", lambda tar: headers.append(read(tar)) or headers[-1])
     again = Unpacked(LocalFiles(tmp_path), [name])
     assert shade(again, "images/05.png") == 5
+    assert {header.name for header in headers} == {"images/05.png"}
     assert list(again.archives[0]._index.names()) == list(IMAGES)[:6]
 
 
@@ -158,11 +164,19 @@ def test_a_tar_that_ends_early_says_so(tmp_path: Path) -> None:
 
 
 def test_a_header_cannot_fill_the_memory(tmp_path: Path) -> None:
-    info = tarfile.TarInfo("x")
-    info.type, info.size = tarfile.XHDTYPE, 2**32
-    write(tmp_path, "images.tar", info.tobuf() + tar_bytes(IMAGES))
-    files = Unpacked(LocalFiles(tmp_path), ["images.tar"])
-    assert not files.has("images/01.png")
+    for length in (2**10, 2**22):
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            info = tarfile.TarInfo("a.png")
+            info.size, info.pax_headers = len(png(3)), {"comment": "x" * length}
+            tar.addfile(info, io.BytesIO(png(3)))
+        write(tmp_path, "images.tar", stream.getvalue())
+        files = Unpacked(LocalFiles(tmp_path), ["images.tar"])
+        if length < 2**20:
+            assert shade(files, "a.png") == 3
+        else:
+            with pytest.raises(OSError, match=r"is damaged: a header of \d+ bytes"):
+                files.open("a.png")
 
 
 def test_links_and_names_that_lead_out_are_no_members(tmp_path: Path) -> None:

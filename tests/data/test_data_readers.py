@@ -77,6 +77,15 @@ def test_any_text_is_read_as_json_reads_it(text: str, size: int) -> None:
     assert all(1 <= row.line <= 1 + text.count("\n") for row in rows)
 
 
+@pytest.mark.parametrize("between", [", ", ",", "\n ,\n "])
+def test_only_an_element_that_two_pieces_share_is_looked_at_sign_by_sign(between: str) -> None:
+    text = f"[ {between.join(json.dumps({'n': number}) for number in range(500))} ]"
+    pieces = [text[start : start + 300] for start in range(0, len(text), 300)]
+    found = list(ArrayText(pieces, 10_000).elements(json.JSONDecoder().raw_decode))
+    assert len(found) == 500
+    assert sum(text is not None for _, _, text in found) <= len(pieces)
+
+
 def json_rows(text: str) -> list[Row | BrokenRow]:
     return list(read_json(io.BytesIO(text.encode()), chunk=5))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import threading
-import weakref
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,7 +80,6 @@ class ImageReader:
         self.files = files
         self._open: OrderedDict[tuple[str, str], _Forwards] = OrderedDict()
         self._lock = threading.Lock()
-        weakref.finalize(self, _close, self._open)
 
     def picture(self, path: str, column: ImageColumn, group: int, row: int, index: int, name: str) -> Picture:
         """The ``index``-th image in a row of a row group of the file ``path``, from 0."""
@@ -147,11 +145,6 @@ class _Forwards:
                 self.kept.popleft()
         start, array = next(entry for entry in reversed(self.kept) if entry[0] <= row)
         return array[row - start].as_py()
-
-
-def _close(columns: OrderedDict[tuple[str, str], _Forwards]) -> None:
-    for column in columns.values():
-        column.close()
 
 
 @contextmanager
