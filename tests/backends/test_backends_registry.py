@@ -160,7 +160,7 @@ def test_an_unknown_name_lists_what_is_installed_and_the_nearest(install):
     with pytest.raises(InputError) as caught:
         make_benchmark("countin")
     assert 'unknown benchmark "countin" (did you mean "counting"?)' in str(caught.value)
-    assert "Installed benchmarks: colours, counting." in str(caught.value)
+    assert "Installed benchmarks: colours, counting, dpg, " in str(caught.value)
     with pytest.raises(InputError, match=r'"counting" is a benchmark. Installed judges: .*shapes'):
         make_judge("counting")
 

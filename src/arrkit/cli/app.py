@@ -8,7 +8,7 @@ from __future__ import annotations
 import typer
 
 from arrkit import __version__
-from arrkit.cli import backends, cache, data, judge, rpo, rubric
+from arrkit.cli import backends, bench, cache, data, judge, rpo, rubric
 
 app = typer.Typer(
     name="arrkit",
@@ -40,6 +40,7 @@ def root(
 app.add_typer(rubric.app, name="rubric")
 app.add_typer(judge.app, name="judge")
 app.add_typer(rpo.app, name="rpo")
+app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")
 backends.register(app)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
-from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from arrkit.cli.bind import bind
+from arrkit.cli.several import arguments_of, is_main, start_processes, starts_processes
 from arrkit.errors import RunError
-from arrkit.options import declared
 from arrkit.rpo.launching import PROMISE
 from arrkit.rpo.options import PreprocessOptions, SampleOptions, TrainOptions
 
@@ -36,8 +33,8 @@ def train(options: TrainOptions, as_json: bool) -> int:
     from arrkit.cli.progress import watching
     from arrkit.commands.rpo_train import train_policy
 
-    if _fresh(options.launch):
-        return _launch("train", options, as_json)
+    if starts_processes(options.launch):
+        return start_processes("rpo train", options, as_json)
     with watching() as watch:
         try:
             report = train_policy(options, watch=watch, notice=lambda text: typer.echo(text, err=True))
@@ -67,8 +64,8 @@ def preprocess(options: PreprocessOptions, as_json: bool) -> int:
     from arrkit.cli.progress import watching
     from arrkit.commands.rpo_preprocess import preprocess_prompts
 
-    if _fresh(options.launch):
-        return _launch("preprocess", options, as_json)
+    if starts_processes(options.launch):
+        return start_processes("rpo preprocess", options, as_json)
     with watching() as watch:
         done = preprocess_prompts(options, watch=watch)
     if done.size is None:  # another process has the last word
@@ -88,7 +85,7 @@ def sample(options: SampleOptions, as_json: bool) -> None:
 
     with watching() as watch:
         sampled = sample_policy(options, watch=watch)
-    if not _is_main():
+    if not is_main():
         return
     if as_json:
         draw.print_json(sampled)
@@ -102,7 +99,7 @@ def _again(options: TrainOptions) -> str:
     """The command that goes on with a run."""
     count = os.environ.get(PROMISE, "")
     launch = [f"--launch={count}"] if count else []
-    return shlex.join(["arrkit", "rpo", "train", *_arguments(replace(options, resume=True)), *launch])
+    return shlex.join(["arrkit", "rpo", "train", *arguments_of(replace(options, resume=True)), *launch])
 
 
 def _trained(report: TrainReport, spec: str, as_json: bool) -> None:
@@ -158,38 +155,3 @@ def _size(count: float) -> str:
             return f"{count:.3g} {unit}" if unit != "B" else f"{count:.0f} B"
         count /= 1000
     return f"{count:.3g} GB"
-
-
-def _is_main() -> bool:
-    """Whether this process, of several or alone, is the one that tells people."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-def _fresh(processes: int) -> bool:
-    """Whether to start processes: asked for, and this is not one of several already."""
-    return processes > 1 and "WORLD_SIZE" not in os.environ
-
-
-def _launch(command: str, options: object, as_json: bool) -> int:
-    from arrkit.commands.rpo_policies import require_extra
-    from arrkit.rpo.launching import launch
-
-    require_extra()
-    arguments = ["rpo", command, *_arguments(options)]
-    arguments += ["--json"] if as_json else []
-    arguments += ["--debug"] if "--debug" in sys.argv else []
-    return launch(arguments, int(getattr(options, "launch", 1)))
-
-
-# Any: an option may be of whatever type its dataclass declares.
-def _arguments(options: Any) -> Iterator[str]:
-    """The command line that gives these options, whatever file or variable they came from."""
-    for each in declared(type(options)):
-        value = getattr(options, each.name)
-        if value == each.default or each.name == "launch":
-            continue
-        if isinstance(value, bool):
-            yield each.flag if value else f"--no-{each.flag.removeprefix('--')}"
-            continue
-        for item in value if isinstance(value, tuple) else (value,):
-            yield f"{each.flag}={item.value if isinstance(item, Enum) else item}"

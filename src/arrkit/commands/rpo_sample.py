@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arrkit.canonical import Json, canonical_json, refuse_existing, write_atomic
+from arrkit.commands.painting import fitting_adapter, save_image
 from arrkit.commands.rpo_policies import choose_policy
 from arrkit.data.pairs import Task
 from arrkit.data.prompts import Prompt, read_prompts
@@ -17,11 +17,7 @@ from arrkit.progress import Progress, Watch, unwatched
 from arrkit.rpo.options import SampleOptions
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from arrkit.rpo.policy import Policy
-
-ADAPTER = "pytorch_lora_weights.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +43,7 @@ def sample_policy(options: SampleOptions, *, watch: Watch = unwatched) -> Sample
     """
     policy = choose_policy(options.policy)
     refuse_existing(options.out / "samples.jsonl", force=options.force)
-    lora = find_adapter(options.lora) if options.lora is not None else None
-    if lora is not None:
-        from arrkit.rpo.lora import check_adapter
-
-        if problems := check_adapter(policy.skeleton(), lora):
-            raise InputError(problems, closing="Nothing was loaded.")
+    lora = fitting_adapter(policy, options.lora)
     prompts = _prompts(options, policy)[: options.limit]
     _make(options.out)
 
@@ -79,7 +70,7 @@ def sample_policy(options: SampleOptions, *, watch: Watch = unwatched) -> Sample
         made = sample_images(policy, conditions, mine, steps=steps, seed=options.seed, batch=options.batch)
         watch(Progress("paint", 0, len(mine)))
         for done, ((prompt, image), picture) in enumerate(made, start=1):
-            _save(options.out / _file(prompt, image), picture)
+            save_image(options.out / _file(prompt, image), picture)
             watch(Progress("paint", done, len(mine)))
         processes.barrier()
         if processes.is_main:
@@ -89,22 +80,6 @@ def sample_policy(options: SampleOptions, *, watch: Watch = unwatched) -> Sample
             write_atomic(options.out / "samples.jsonl", "".join(f"{row}\n" for row in rows))
     files = tuple(_file(prompt, image) for prompt, image in wanted)
     return Sampled(policy.name, str(lora or ""), steps, options.out, files)
-
-
-def find_adapter(path: Path) -> Path:
-    """The adapter's file at ``path``: the file itself, or that of a run's or checkpoint's folder.
-
-    Raises :class:`InputError` where there is none.
-    """
-    if path.is_file():
-        return path
-    if (path / ADAPTER).is_file():
-        return path / ADAPTER
-    if not path.exists():
-        raise InputError(f"{path} does not exist", hint="Give --lora a run folder or a .safetensors file.")
-    checkpoints = sorted(path.glob(f"checkpoint-*/{ADAPTER}"), key=lambda file: file.stat().st_mtime)
-    hint = f"Its last checkpoint: --lora {checkpoints[-1].parent}" if checkpoints else ""
-    raise InputError(f"{path} holds no {ADAPTER}", hint=hint)
 
 
 def _prompts(options: SampleOptions, policy: Policy) -> tuple[Prompt, ...]:
@@ -144,12 +119,6 @@ def _clear(out: Path) -> None:
 
 def _file(prompt: int, image: int) -> str:
     return f"{prompt:05d}-{image}.png"
-
-
-def _save(file: Path, picture: Image) -> None:
-    partial = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    picture.save(partial, format="PNG")
-    partial.replace(file)
 
 
 def _row(prompt: Prompt, number: int, image: int, common: dict[str, Json]) -> str:

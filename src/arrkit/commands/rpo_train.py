@@ -18,8 +18,8 @@ from arrkit.canonical import Json, digest
 from arrkit.commands.inputs import EMBEDDED_JUDGE, NamedRubric, open_rubrics
 from arrkit.commands.judges import ChosenJudge, choose_judge
 from arrkit.commands.options import JudgingOptions
+from arrkit.commands.painting import ADAPTER, find_adapter
 from arrkit.commands.rpo_policies import choose_policy
-from arrkit.commands.rpo_sample import ADAPTER, find_adapter
 from arrkit.data.pairs import Task
 from arrkit.data.prompts import Prompt, read_prompts
 from arrkit.errors import InputError, Problem, RunError

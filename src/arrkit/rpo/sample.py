@@ -61,7 +61,7 @@ def sample_latents(policy: Policy, conditions: Sequence[Condition], noise: Tenso
     return x
 
 
-def first_noise(policy: Policy, condition: Condition, seed: int, prompt: int, image: int) -> Tensor:
+def first_noise(policy: Policy, condition: Condition, seed: int, prompt: int | str, image: int) -> Tensor:
     """The first latents of one image, without a batch dimension, on the CPU; see :func:`sample_images`."""
     generator = torch.Generator().manual_seed(seed_of(seed, "sample", prompt, image))
     return policy.noise(condition, generator)
@@ -75,10 +75,12 @@ def sample_images(
     steps: int,
     seed: int,
     batch: int,
+    names: Sequence[str] = (),
 ) -> Iterator[tuple[tuple[int, int], Image]]:
     """The images ``wanted``, as (index of the condition, number of the image), in batches of one size.
 
-    Needs the transformer and the decoder. The noise of an image is drawn from (seed, index, number) alone.
+    Needs the transformer and the decoder. The noise of an image is drawn from (seed, index, number) alone;
+    with ``names``, one for each condition, from (seed, name, number).
     """
     by_size: dict[tuple[object, ...], list[tuple[int, int]]] = {}
     for prompt, image in wanted:
@@ -87,9 +89,15 @@ def sample_images(
         for start in range(0, len(group), batch):
             part = group[start : start + batch]
             chosen = [conditions[prompt] for prompt, _ in part]
-            noise = torch.stack([first_noise(policy, conditions[p], seed, p, i) for p, i in part])
+            called = [names[prompt] if names else prompt for prompt, _ in part]
+            noise = torch.stack(
+                [
+                    first_noise(policy, conditions[prompt], seed, name, image)
+                    for (prompt, image), name in zip(part, called, strict=True)
+                ]
+            )
             latents = sample_latents(policy, chosen, noise, steps)
-            require_finite(latents, [f"prompt {prompt + 1}" for prompt, _ in part])
+            require_finite(latents, [f"prompt {n + 1}" if isinstance(n, int) else n for n in called])
             with torch.no_grad():
                 images = policy.decode(latents, chosen)
             yield from zip(part, images, strict=True)
