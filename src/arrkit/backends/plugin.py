@@ -116,9 +116,11 @@ class BenchmarkPlugin(Plugin):
 
     ``items`` prompts with ``images`` images in all are what it paints by default, 0 where that depends.
     ``license`` is that of its prompts, ``source`` where they are published, ``size`` what they take on disk.
+    With ``prompts_in_answers`` its result files name their prompts, so that one may stand for the ``data``.
     """
 
     judged: bool = False
+    prompts_in_answers: bool = False
     items: int = 0
     images: int = 0
     license: str = ""

@@ -31,6 +31,7 @@ geneval = BenchmarkPlugin(
         "device": Parameter("", "where both run, such as cuda:1; the first GPU by default"),
     },
     tasks=(Task.T2I,),
+    prompts_in_answers=True,
     items=553,
     images=2212,
     license="MIT",
