@@ -12,40 +12,27 @@ tables offer the language ``zh`` where the data say ``cn``: here both languages 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from arrkit.backends.spec import Spec
-from arrkit.bench.cells import Answers, Tally, gather, mean_of_cells, scores, tally
-from arrkit.bench.gedit_marks import (
-    GROUPS,
-    LANGUAGES,
-    QUALITY,
-    SEMANTICS,
-    TOP,
-    item_id,
-    read_marks,
-    read_table,
-)
+from arrkit.bench.cells import Tally, scores
+from arrkit.bench.gedit_marks import GROUPS, LANGUAGES, QUALITY, SEMANTICS, item_id, read_marks, read_table
+from arrkit.bench.gedit_table import QUESTIONS, gedit_tallies
 from arrkit.bench.gedit_words import HOME, Words, words
 from arrkit.bench.images import write_image
-from arrkit.bench.model import Asker, Item, Mode, Score, Scorer, Status, Unit
-from arrkit.bench.sources import find_files, items_digest
+from arrkit.bench.model import Asker, Item, Score, Scorer, Status, Unit
+from arrkit.bench.sources import canonical_name, find_files, items_digest
 from arrkit.canonical import Json, digest
 from arrkit.concurrency import together
 from arrkit.data.files import matching
 from arrkit.data.pairs import Picture, Task
 from arrkit.data.tables import Table
 from arrkit.errors import InputError, Problem
-from arrkit.judge.stats import Floats
 
-QUESTIONS = (SEMANTICS, QUALITY)
-OVERALL = "O"
 ROOM = 1400
 """Tokens for an answer, as the official script allows."""
 
@@ -57,19 +44,13 @@ _RAW = "input_image_raw"
 class GEditBenchmark:
     """A :class:`~arrkit.bench.model.Benchmark`. See :func:`make`."""
 
-    def __init__(
-        self, name: str, languages: Sequence[str], *, data: str, revision: str, prompt_dir: str
-    ) -> None:
+    def __init__(self, name: str, languages: Sequence[str], *, data: str, revision: str, told: Words) -> None:
         self.name = name
+        self.metric = "gedit" if told.official else "gedit[arrkit-prompt]"
         self._languages = tuple(languages)
         self._data = data
         self._revision = revision
-        self._prompt_dir = prompt_dir
-
-    @property
-    def metric(self) -> str:
-        """``gedit`` under the official words to the judge."""
-        return "gedit" if self._words.official else "gedit[arrkit-prompt]"
+        self._words = told
 
     @property
     def identity(self) -> Mapping[str, Json]:
@@ -88,10 +69,6 @@ class GEditBenchmark:
     def items(self) -> Sequence[Item]:
         """The edits in the order of the data; their sources are the original photos."""
         return [item for item, _ in self._samples]
-
-    @cached_property
-    def _words(self) -> Words:
-        return words(self._prompt_dir)
 
     @cached_property
     def _table(self) -> Table:
@@ -126,19 +103,7 @@ class GEditBenchmark:
 
     def tallies(self, items: Sequence[Item], units: Sequence[Unit]) -> tuple[Tally, ...]:
         """For each language G_O, G_SC and G_PQ; then the subset ``intersection`` and each group."""
-        answers = gather(items, units, _expected)
-        samples = gather(items, _overall(answers))
-        made: list[Tally] = []
-        for language in self._languages:
-            part = _Part(f"{self.metric}/{language}", samples, answers).of("language", language)
-            if not part.samples.units:
-                continue
-            made += part.tallies("G_")
-            common = part.of("intersection", "yes", "intersection")
-            made += common.tallies("G_") if common.samples.units else []
-            for group in part.groups:
-                made += part.of("group", group, group).tallies("")
-        return tuple(sorted(made, key=lambda each: not each.headline))
+        return gedit_tallies(self.metric, self._languages, items, units)
 
     def aggregate(self, items: Sequence[Item], units: Sequence[Unit]) -> tuple[Score, ...]:
         """The table."""
@@ -200,90 +165,6 @@ class GEditScorer:
             return Unit(item=item.id, question=question, status=status, answer=said)
         value = min(float(mark) for mark in marks if isinstance(mark, int | float))
         return Unit(item=item.id, question=question, value=value, answer={"marks": marks, "said": said})
-
-
-class _Part:
-    """Some of the edits of one language: their samples, and the two answers about each."""
-
-    def __init__(self, name: str, samples: Answers, answers: Answers) -> None:
-        self.name = name
-        self.samples = samples
-        self.answers = answers
-
-    @property
-    def groups(self) -> list[str]:
-        """The groups that are there, in the order of the official tables."""
-        held = set(self.samples.group("group"))
-        return [group for group in GROUPS if group in held]
-
-    def of(self, key: str, value: str, name: str = "") -> _Part:
-        """Those whose group ``key`` is ``value``."""
-        called = f"{self.name}/{name}" if name else self.name
-        return _Part(called, self.samples.of_group(key, value), self.answers.of_group(key, value))
-
-    def tallies(self, prefix: str) -> list[Tally]:
-        """O, SC and PQ in both modes; with the prefix ``G_`` they are means over groups."""
-        both = np.isfinite(self.samples.values)
-        by_question = self.answers.values.reshape(-1, len(QUESTIONS)).T
-        made = []
-        for metric in (OVERALL, *QUESTIONS):
-            if metric == OVERALL:
-                values, counted = self.samples.values, self.samples
-                what = "root of SC * PQ"
-            else:
-                values, counted = by_question[QUESTIONS.index(metric)], self._asked(metric)
-                what = f"lower {metric} mark"
-            made.append(
-                self._tally(
-                    Mode.OFFICIAL, prefix + metric, self.samples, np.where(both, values, np.nan), what
-                )
-            )
-            made.append(self._tally(Mode.STRICT, prefix + metric, counted, values, what))
-        return made
-
-    def _asked(self, question: str) -> Answers:
-        return self.answers.only(lambda _, unit: unit.question == question)
-
-    def _tally(self, mode: Mode, metric: str, answers: Answers, values: Floats, what: str) -> Tally:
-        cells = self.samples.group("group")
-        over_groups = metric.startswith("G_")
-        official = over_groups and mode is Mode.OFFICIAL
-        held = {cell for cell, value in zip(cells, values.tolist(), strict=True) if not math.isnan(value)}
-        empty = [group for group in GROUPS if group not in (held if mode is Mode.OFFICIAL else cells)]
-        how = f"mean of the {what}"
-        if over_groups:
-            how = f"mean over {len(GROUPS) - len(empty)} of {len(GROUPS)} groups of the {how}"
-            how += f"; without {', '.join(empty)}" if empty else ""
-        return tally(
-            f"{self.name}/{metric}",
-            mode,
-            answers,
-            values=values,
-            at=self.samples.at,
-            cells=cells if over_groups else None,
-            combine=_nowhere if official and empty else mean_of_cells,
-            top=TOP,
-            how=how,
-            headline=over_groups and self.name.count("/") == 1,
-        )
-
-
-def _nowhere(means: Floats) -> Floats:
-    """No number: with a group empty the official script has NaN, or fails."""
-    return np.full(means.shape[:-1], np.nan)
-
-
-def _expected(_: Item) -> Iterator[tuple[int, str]]:
-    return ((0, question) for question in QUESTIONS)
-
-
-def _overall(answers: Answers) -> Iterator[Unit]:
-    """One unit for each sample, made of the two about it; its status is that of the first that lacks."""
-    for semantics, quality in zip(answers.units[::2], answers.units[1::2], strict=True):
-        if semantics.value is not None and quality.value is not None:
-            yield Unit(item=semantics.item, value=math.sqrt(semantics.value * quality.value))
-        else:
-            yield Unit(item=semantics.item, status=(semantics if semantics.value is None else quality).status)
 
 
 def _fitted(edited: Picture, source: Picture) -> Picture:
@@ -353,15 +234,20 @@ def _text(row: Mapping[str, object], name: str) -> str:
     return value
 
 
-def make(spec: Spec, *, data: str, revision: str, prompt_dir: str, languages: str) -> GEditBenchmark:
+def make(
+    spec: Spec, *, data: str = "", revision: str = "", prompt_dir: str = "", languages: str = "en,cn"
+) -> GEditBenchmark:
     """The factory behind ``gedit``.
 
     Args:
-        spec: what was named.
+        spec: the name, which keeps all options but folders.
         data: folder with the parquet files of the set; the hub's cache where it is empty.
         revision: of the set on the hub.
         prompt_dir: a copy of the official repository, for its words to the judge.
         languages: of the instructions, separated by commas.
+
+    Raises:
+        InputError: there is no such language, or the official words are not where they should be.
     """
     wanted = [each.strip() for each in languages.split(",") if each.strip()]
     unknown = [each for each in wanted if each not in LANGUAGES]
@@ -371,4 +257,4 @@ def make(spec: Spec, *, data: str, revision: str, prompt_dir: str, languages: st
             hint="Write languages=en, languages=cn or languages=en,cn.",
         )
     chosen = [each for each in LANGUAGES if each in wanted]
-    return GEditBenchmark(str(spec), chosen, data=data, revision=revision, prompt_dir=prompt_dir)
+    return GEditBenchmark(canonical_name(spec), chosen, data=data, revision=revision, told=words(prompt_dir))

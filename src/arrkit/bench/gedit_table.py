@@ -1,0 +1,119 @@
+"""GEdit-Bench: from marks to the numbers of the table, in official and in strict arithmetic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from arrkit.bench.cells import Answers, Tally, gather, mean_of_cells, tally
+from arrkit.bench.gedit_marks import GROUPS, QUALITY, SEMANTICS, TOP
+from arrkit.bench.model import Item, Mode, Unit
+from arrkit.judge.stats import Floats
+
+QUESTIONS = (SEMANTICS, QUALITY)
+OVERALL = "O"
+
+
+def gedit_tallies(
+    metric: str, languages: Sequence[str], items: Sequence[Item], units: Sequence[Unit]
+) -> tuple[Tally, ...]:
+    """For each language G_O, G_SC and G_PQ; then the subset ``intersection`` and each group."""
+    answers = gather(items, units, _expected)
+    samples = gather(items, _overall(answers))
+    made: list[Tally] = []
+    for language in languages:
+        part = _Part(f"{metric}/{language}", samples, answers).of("language", language)
+        if not part.samples.units:
+            continue
+        made += part.tallies("G_")
+        common = part.of("intersection", "yes", "intersection")
+        made += common.tallies("G_") if common.samples.units else []
+        for group in part.groups:
+            made += part.of("group", group, group).tallies("")
+    return tuple(sorted(made, key=lambda each: not each.headline))
+
+
+class _Part:
+    """Some of the edits of one language: their samples, and the two answers about each."""
+
+    def __init__(self, name: str, samples: Answers, answers: Answers) -> None:
+        self.name = name
+        self.samples = samples
+        self.answers = answers
+
+    @property
+    def groups(self) -> list[str]:
+        """The groups that are there, in the order of the official tables."""
+        held = set(self.samples.group("group"))
+        return [group for group in GROUPS if group in held]
+
+    def of(self, key: str, value: str, name: str = "") -> _Part:
+        """Those whose group ``key`` is ``value``."""
+        called = f"{self.name}/{name}" if name else self.name
+        return _Part(called, self.samples.of_group(key, value), self.answers.of_group(key, value))
+
+    def tallies(self, prefix: str) -> list[Tally]:
+        """O, SC and PQ in both modes; with the prefix ``G_`` they are means over groups."""
+        both = np.isfinite(self.samples.values)
+        by_question = self.answers.values.reshape(-1, len(QUESTIONS)).T
+        made = []
+        for metric in (OVERALL, *QUESTIONS):
+            if metric == OVERALL:
+                values, counted = self.samples.values, self.samples
+                what = "root of SC * PQ"
+            else:
+                values, counted = by_question[QUESTIONS.index(metric)], self._asked(metric)
+                what = f"lower {metric} mark"
+            made.append(
+                self._tally(
+                    Mode.OFFICIAL, prefix + metric, self.samples, np.where(both, values, np.nan), what
+                )
+            )
+            made.append(self._tally(Mode.STRICT, prefix + metric, counted, values, what))
+        return made
+
+    def _asked(self, question: str) -> Answers:
+        return self.answers.only(lambda _, unit: unit.question == question)
+
+    def _tally(self, mode: Mode, metric: str, answers: Answers, values: Floats, what: str) -> Tally:
+        cells = self.samples.group("group")
+        over_groups = metric.startswith("G_")
+        official = over_groups and mode is Mode.OFFICIAL
+        held = {cell for cell, value in zip(cells, values.tolist(), strict=True) if not math.isnan(value)}
+        empty = [group for group in GROUPS if group not in (held if mode is Mode.OFFICIAL else cells)]
+        how = f"mean of the {what}"
+        if over_groups:
+            how = f"mean over {len(GROUPS) - len(empty)} of {len(GROUPS)} groups of the {how}"
+            how += f"; without {', '.join(empty)}" if empty else ""
+        return tally(
+            f"{self.name}/{metric}",
+            mode,
+            answers,
+            values=values,
+            at=self.samples.at,
+            cells=cells if over_groups else None,
+            combine=_nowhere if official and empty else mean_of_cells,
+            top=TOP,
+            how=how,
+            headline=over_groups and self.name.count("/") == 1,
+        )
+
+
+def _nowhere(means: Floats) -> Floats:
+    """No number: with a group empty the official script has NaN, or fails."""
+    return np.full(means.shape[:-1], np.nan)
+
+
+def _expected(_: Item) -> Iterator[tuple[int, str]]:
+    return ((0, question) for question in QUESTIONS)
+
+
+def _overall(answers: Answers) -> Iterator[Unit]:
+    """One unit for each sample, made of the two about it; its status is that of the first that lacks."""
+    for semantics, quality in zip(answers.units[::2], answers.units[1::2], strict=True):
+        if semantics.value is not None and quality.value is not None:
+            yield Unit(item=semantics.item, value=math.sqrt(semantics.value * quality.value))
+        else:
+            yield Unit(item=semantics.item, status=(semantics if semantics.value is None else quality).status)
