@@ -186,3 +186,20 @@ def test_a_hosted_judge_is_asked_over_the_wire_and_never_twice(tmp_path):
     assert texts_of(seen) == ["How many?"]
     assert len(images_of(seen)) == 2
     assert seen.body["temperature"] == 0.0
+
+
+def test_equal_questions_at_the_same_time_are_asked_once(tmp_path):
+    options = JudgingOptions(cache=tmp_path)
+
+    async def session() -> list[tuple]:
+        with choose_judge(f"vllm:tiny?base_url={wire.base_url}", options).answering() as bench:
+            try:
+                asked = [bench.asker.ask("How many?", [RED], number) for _ in range(12)]
+                return await asyncio.gather(*asked, bench.asker.ask("How many else?", [RED], number))
+            finally:
+                await bench.asker.aclose()
+
+    with Wire(lambda seen: chat("mark 5")) as wire:
+        answers = asyncio.run(session())
+    assert answers == [(Status.SCORED, 5, "mark 5")] * 13
+    assert len(wire.requests) == 2

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from weakref import WeakValueDictionary
 
 from arrkit.bench.model import Status
-from arrkit.canonical import Json
+from arrkit.canonical import Json, digest
 from arrkit.concurrency import together
 from arrkit.data.encode import LONG_EDGE, check_size, encode
 from arrkit.data.pairs import ImageUnreadable, Picture
@@ -62,6 +63,7 @@ class JudgeAsker:
         self._effort = effort
         self._slots = asyncio.Semaphore(concurrency)
         self._met = met
+        self._equal: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def name(self) -> str:
@@ -113,15 +115,18 @@ class JudgeAsker:
             sampling = self._sampling(profile, temperature, room)
             self.temperatures.add(sampling.temperature)
             status, value, detail = Status.SCORED, None, ""
+            key = digest([system, *(part.content() for part in prompt.parts), temperature])
             try:
-                value = await inquiry.read(
-                    prompt,
-                    sampling,
-                    _reader(read),
-                    attempts=attempts,
-                    # Equal words at temperature 0 would get an equal answer.
-                    repair=temperature == 0,
-                )
+                # An answer is kept a little after it has come; an equal question waits for that.
+                async with self._equal.setdefault(key, asyncio.Lock()):
+                    value = await inquiry.read(
+                        prompt,
+                        sampling,
+                        _reader(read),
+                        attempts=attempts,
+                        # Equal words at temperature 0 would get an equal answer.
+                        repair=temperature == 0,
+                    )
             except Ended as end:
                 status, detail = _ENDS.get(end.outcome, Status.FAILED), end.detail
         self.outcomes[status] += 1

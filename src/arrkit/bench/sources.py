@@ -6,7 +6,6 @@ Nothing is fetched and nothing is run: prompts that stand in a Python file are r
 from __future__ import annotations
 
 import ast
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -94,15 +93,14 @@ def find_files(home: Home, needs: Sequence[str], *, data: str = "", revision: st
 
 
 def _among(files: Files, home: Home, needs: Sequence[str]) -> Files:
-    missing = ""
-    for folder in home.folders:
-        place = Below(files, folder)
-        lacking = [need for need in needs if not any_matching(place, need)]
-        if not lacking:
+    places = [Below(files, folder) for folder in home.folders]
+    lacking = [[need for need in needs if not any_matching(place, need)] for place in places]
+    for place, missing in zip(places, lacking, strict=True):
+        if not missing:
             return place
-        missing = missing or lacking[0]
+    named = ", no ".join(min(lacking, key=len))
     raise InputError(
-        f"{files.name} does not hold the {home.files} of {home.name}: there is no {missing}", hint=_get(home)
+        f"{files.name} does not hold the {home.files} of {home.name}: there is no {named}", hint=_get(home)
     )
 
 
@@ -119,7 +117,7 @@ def read_text(files: Files, path: str) -> str:
     """A text file in UTF-8. Raises :class:`~arrkit.errors.InputError`."""
     try:
         with files.open(path) as stream:
-            return io.TextIOWrapper(stream, "utf-8-sig").read()
+            return stream.read().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(Problem("the file is not UTF-8 text", f"{files.name}/{path}")) from None
     except OSError as error:

@@ -144,7 +144,7 @@ class TiifBenchmark:
         held: dict[str, list[_Entry]] = {}
         for path in files.names(f"{prompts}/"):
             if path.endswith("_prompts.jsonl"):
-                entries = _entries(files, path, path.replace("_prompts/", "_eval_prompts/", 1))
+                entries = _entries(files, path, path.replace("_prompts", "_eval_prompts"))
                 held.setdefault(entries[0].dimension, []).extend(entries)
         missing = [name for name in _DIMENSIONS if name not in held]
         if missing:
