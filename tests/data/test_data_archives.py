@@ -1,5 +1,6 @@
 """Members of archives are read where they stand, in parts or whole, and found again by another run."""
 
+import gc
 import gzip
 import io
 import random
@@ -196,6 +197,20 @@ def test_links_and_names_that_lead_out_are_no_members(tmp_path: Path) -> None:
     for path in ("../../a.png", "/b.png", ""):
         with pytest.raises(OSError):
             files.open(path)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_an_open_member_outlives_its_archive(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tar_index, "_AT_ONCE", 1000)
+    data = random.Random(0).randbytes(100_000)
+    write(tmp_path, name, MAKERS[name]({"a": data}))
+    with Unpacked(LocalFiles(tmp_path), [name]).open("a") as opened:
+        gc.collect()
+        assert opened.read(10) + opened.read() == data
+        opened.seek(50_000)
+        assert opened.read(20) == data[50_000:50_020]
 
 
 def test_a_missing_part_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,11 @@ from hub import Hub
 from arrkit.backends.datasets.source import find_files, lacking
 from arrkit.backends.plugin import DatasetPlugin
 from arrkit.backends.spec import Spec
+from arrkit.data.archives import Unpacked
 from arrkit.data.files import LocalFiles
 from arrkit.data.hub import HubError, HubFiles, Trouble, pull
+from arrkit.data.pairs import ImageUnreadable
+from arrkit.data.tables import Table
 from arrkit.errors import InputError
 from arrkit.progress import Progress
 
@@ -239,3 +243,26 @@ def test_a_folder_comes_before_all(hub: Hub, tmp_path: Path) -> None:
     files = find_files(RECORD, SPEC, ("test.json",), data=str(tmp_path / "mine"))
     assert isinstance(files, LocalFiles)
     assert files.revision == ""
+
+
+def test_tables_and_archives_are_read_in_ranges(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    monkeypatch.setattr("arrkit.data.hub._BLOCK", 50_000)
+    from pyarrow.parquet import write_table
+
+    rows, packed = io.BytesIO(), io.BytesIO()
+    noise = [os.urandom(400_000) for _ in range(12)]
+    write_table(pyarrow.table({"n": list(range(12)), "image": noise}), rows, row_group_size=4)
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number, data in enumerate(noise):
+            archive.writestr(f"{number}.bin", data)
+    hub.repos[REPO] |= {"a.parquet": rows.getvalue(), "a.zip": packed.getvalue()}
+    files = HubFiles(REPO, stream=True)
+    found = list(Table(files, ["a.parquet"]).rows("n", "image"))
+    assert [n for n, _ in found] == list(range(12))
+    with pytest.raises(ImageUnreadable, match="not an image"):
+        found[1][1].load()
+    with Unpacked(files, ["*.zip"]).open("7.bin") as opened:
+        assert opened.read() == noise[7]
+    for path in ("a.parquet", "a.zip"):
+        assert 0 < hub.read(path) < len(hub.repos[REPO][path]) * 0.8

@@ -153,7 +153,7 @@ class ZipArchive:
             member = self._directory().open(entry)
         except _DAMAGED as error:
             raise OSError(f"{self.name} is damaged: {error}") from error
-        return Told(member, entry.file_size, _DAMAGED, f"{self.name} is damaged").buffered()
+        return Told(member, entry.file_size, _DAMAGED, f"{self.name} is damaged", self).buffered()
 
     def index(self, watch: Watch) -> None:  # noqa: ARG002 - the directory is short
         self._directory()

@@ -198,7 +198,7 @@ def _told(repo: str) -> Iterator[None]:
         raise HubError(repo, Trouble.UNREACHABLE, "no connection") from None
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no such file in {repo}") from None
-    except (errors.HFValidationError, ValueError):
+    except errors.HFValidationError:
         raise HubError(repo, Trouble.NOT_FOUND, "not an id of a repository") from None
     except OSError as error:
         raise HubError(repo, Trouble.UNREACHABLE, error.strerror or type(error).__name__) from None

@@ -14,9 +14,10 @@ from arrkit.data.files import Files
 class Stream(io.RawIOBase):
     """What the streams here share: a place, an end, and :meth:`take`, which reads from the place on."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, owner: object = None) -> None:
         self.size = size
         self.at = 0
+        self.owner = owner  # who closes what is read when nobody needs it any more
 
     def take(self, length: int) -> bytes:
         """Up to ``length`` bytes from the place on, at least one before the end; moves the place."""
@@ -87,9 +88,14 @@ class Piece(Stream):
     """
 
     def __init__(
-        self, stream: BinaryIO, start: int, size: int, lock: AbstractContextManager[Any] | None = None
+        self,
+        stream: BinaryIO,
+        start: int,
+        size: int,
+        lock: AbstractContextManager[Any] | None = None,
+        owner: object = None,
     ) -> None:
-        super().__init__(size)
+        super().__init__(size, owner)
         self.stream, self.start, self.lock = stream, start, lock
 
     def take(self, length: int) -> bytes:
@@ -108,8 +114,10 @@ class Piece(Stream):
 class Told(Stream):
     """A stream whose ``errors`` become ``OSError`` with ``what`` before them."""
 
-    def __init__(self, stream: Any, size: int, errors: tuple[type[Exception], ...], what: str) -> None:
-        super().__init__(size)
+    def __init__(
+        self, stream: Any, size: int, errors: tuple[type[Exception], ...], what: str, owner: object = None
+    ) -> None:
+        super().__init__(size, owner)
         self.stream, self.errors, self.what = stream, errors, what
 
     def take(self, length: int) -> bytes:

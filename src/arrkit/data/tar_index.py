@@ -98,7 +98,7 @@ class TarArchive:
         if not self.packed:
             return Piece(self._fresh(), start, size).buffered()
         if size > _AT_ONCE:
-            return Piece(self._unpacked, start, size, self._lock).buffered(_AT_ONCE)
+            return Piece(self._unpacked, start, size, self._lock, self).buffered(_AT_ONCE)
         with self._lock:
             self._unpacked.seek(start)
             return io.BytesIO(self._unpacked.read(size))
