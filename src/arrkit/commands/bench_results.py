@@ -132,4 +132,4 @@ def write_report(
         started_at=run.started_at,
         gallery=gallery(chosen, shown, {name or BASE: each for name, each in units.items()}),
     )
-    write_page(page, run.path / "report.html")
+    write_page(run.path / "report.html", page)
