@@ -124,7 +124,7 @@ class TarArchive:
         try:
             with self._ahead() as stream:
                 stream.seek(index.next)
-                tar = tarfile.TarFile(fileobj=cast(BinaryIO, _Headers(stream)), mode="r")
+                tar: Any = tarfile.TarFile(fileobj=cast(BinaryIO, _Headers(stream)), mode="r")
                 while (member := tar.next()) is not None:
                     tar.members.clear()  # kept for the whole archive otherwise: a kilobyte each
                     name = plain(member.name)
