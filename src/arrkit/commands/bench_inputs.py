@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from arrkit.backends.listing import Group, find_plugin
-from arrkit.backends.plugin import BenchmarkPlugin
+from arrkit.backends.plugin import BenchmarkPlugin, Plugin
 from arrkit.backends.registry import make_benchmark
 from arrkit.backends.spec import Spec
 from arrkit.bench.choosing import spread
 from arrkit.bench.model import Benchmark, Item, Unit
+from arrkit.bench.units import is_unit_file
 from arrkit.canonical import Json, digest
-from arrkit.commands.bench_options import BenchOptions
+from arrkit.commands.bench_options import BenchOptions, BenchScoreOptions
 from arrkit.errors import InputError, Problem
 
 
@@ -70,7 +71,7 @@ def choose_benchmark(options: BenchOptions) -> Chosen:
     spec = Spec.parse(options.benchmark)
     record = find_plugin(Group.BENCHMARKS, spec.name).record
     given = {
-        "data": options.data,
+        "data": options.data or _prompts_in_answers(options, record),
         "prompt_dir": options.prompt_dir,
         "languages": options.languages,
         "rubric": options.rubric,
@@ -90,6 +91,14 @@ def choose_benchmark(options: BenchOptions) -> Chosen:
     benchmark = cast("Benchmark", make_benchmark(spec))
     items = benchmark.items()
     return Chosen(benchmark, str(spec), spread(items, options.limit), len(items), _judged(spec))
+
+
+def _prompts_in_answers(options: BenchOptions, record: Plugin | None) -> str:
+    """The result file that is scored, where it names its prompts itself and stands for a prompt file."""
+    file = options.answers if isinstance(options, BenchScoreOptions) else None
+    if file is None or not isinstance(record, BenchmarkPlugin) or not record.prompts_in_answers:
+        return ""
+    return "" if is_unit_file(file) else str(file)
 
 
 def open_chosen(text: str, ids: Sequence[str]) -> Chosen:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from arrkit.bench.cells import Tally, scores
 from arrkit.bench.geneval import rules, table
 from arrkit.bench.geneval.items import OFFICIAL, demand_of, prompts_digest, read_prompts
-from arrkit.bench.geneval.results import items_of, read_results, units_of
+from arrkit.bench.geneval.results import is_result_file, items_of, read_results, units_of
 from arrkit.bench.model import Asker, Item, Score, Status, Unit
 from arrkit.bench.sources import Home, find_files
 from arrkit.canonical import Json, write_atomic
@@ -43,8 +43,8 @@ class GenEval:
 
     Args:
         name: the canonical spec.
-        data: a folder with the prompt file (or a checkout of the official repository), or such a file; empty
-            where only result files are read, which bring their prompts along.
+        data: a folder with the prompt file (or a copy of the official repository), or such a file under any
+            name; or a result file, which names its prompts.
         images: how many images are painted for each prompt; four in the official evaluation.
         detector: a Mask2Former for COCO instances, as a folder of ``transformers`` or a name on the hub.
         clip: a CLIP for colours, likewise.
@@ -68,20 +68,27 @@ class GenEval:
         self._items: tuple[Item, ...] | None = None
         self._digested: str | None = None
         self._loaded: Detector | None = None
+        self._answered_by: str | None = None
 
     @property
     def metric(self) -> str:
-        """``geneval[mask2former-hf]``: the detector is not the official one, so the name is not either."""
+        """``geneval[mask2former-hf]``: the detector is not the official one, so the name is not either.
+
+        After :meth:`read_answers` it names the detector of those answers, none for the official one.
+        """
         return self._called(self._detector)
 
     @property
     def identity(self) -> Mapping[str, Json]:
-        """The digest of the prompts, the two models and all limits."""
+        """The digest of the prompts, the models that look and all limits."""
+        detector, clip, _ = self._models
+        looks: dict[str, Json] = {"detector": detector, "clip": clip}
+        if self._answered_by is not None:
+            looks = {"detector": self._answered_by or "official"}
         return {
+            **looks,
             "prompts": self._digest,
             "images": self._images,
-            "detector": self._models[0],
-            "clip": self._models[1],
             "threshold": rules.THRESHOLD,
             "counting_threshold": rules.COUNTING_THRESHOLD,
             "max_objects": rules.MOST,
@@ -96,7 +103,9 @@ class GenEval:
         """
         if self._items is None:
             given = Path(self._data).expanduser()
-            if self._data and given.is_file():
+            if self._data and is_result_file(given):
+                self._items = items_of(read_results(given), self._images)
+            elif self._data and given.is_file():
                 self._items = read_prompts(LocalFiles(given.parent), given.name, self._images)
             else:
                 files = find_files(HOME, (PROMPTS,), data=self._data)
@@ -141,16 +150,18 @@ class GenEval:
     def read_answers(self, file: Path) -> list[Unit]:
         """The lines of a result file of ``evaluate_images.py``, their verdicts tested again where possible.
 
-        Without a prompt file the items are then those that the results are about.
+        Raises:
+            InputError: lines cannot be used, or are about other prompts.
         """
-        results = read_results(file)
-        if not self._data:
-            self._items, self._digested = items_of(results, self._images), None
-        return units_of(results, self.items(), file.name)
+        units = units_of(read_results(file), self.items(), file.name)
+        self._answered_by = " and ".join(sorted({_detector_of(unit) for unit in units}))
+        return units
 
     @property
     def _detector(self) -> str:
         """What sets the detector apart: of other models than the usual ones, the last part of their names."""
+        if self._answered_by is not None:
+            return self._answered_by
         detector, clip, _ = self._models
         name = HF if detector == DETECTOR else f"{HF}:{_last(detector)}"
         return name if clip == CLIP else f"{name}+{_last(clip)}"

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import cast
 
@@ -37,6 +38,18 @@ class Result:
     retested: bool | None
     reason: str
     detector: str
+
+
+def is_result_file(path: Path) -> bool:
+    """Whether a file begins as the official evaluator writes it."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        try:
+            line = json.loads(stream.readline(1 << 20))
+        except ValueError:
+            return False
+    return isinstance(line, dict) and "metadata" in line and "correct" in line
 
 
 def read_results(file: Path) -> list[Result]:
@@ -98,7 +111,9 @@ def units_of(results: Sequence[Result], items: Sequence[Item], name: str) -> lis
             place = result.folder
         else:
             place = next((each for each in alike if result.image not in taken[each]), alike[0])
-        image = result.image if result.image is not None else len(taken[place])
+        image = result.image
+        if image is None:
+            image = next(number for number in count() if number not in taken[place])
         if image in taken[place]:
             raise InputError(f'{name} has two results for image {image} of "{items[place].prompt}"')
         taken[place].add(image)
