@@ -17,6 +17,17 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from arrkit.commands.bench_generate import Generated, generate_images
+    from arrkit.commands.bench_options import (
+        BenchGenerateOptions,
+        BenchRunOptions,
+        BenchScoreOptions,
+        BenchTableOptions,
+    )
+    from arrkit.commands.bench_report import BenchReport
+    from arrkit.commands.bench_run import run_benchmark
+    from arrkit.commands.bench_score import score_benchmark
+    from arrkit.commands.bench_table import table_of_runs
     from arrkit.commands.build import BuildReport, build_rubric
     from arrkit.commands.evaluate import evaluate_judge, measure_bias
     from arrkit.commands.options import (
@@ -43,10 +54,16 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ArrkitError": "errors",
+    "BenchGenerateOptions": "commands.bench_options",
+    "BenchReport": "commands.bench_report",
+    "BenchRunOptions": "commands.bench_options",
+    "BenchScoreOptions": "commands.bench_options",
+    "BenchTableOptions": "commands.bench_options",
     "BiasOptions": "commands.options",
     "BuildOptions": "commands.options",
     "BuildReport": "commands.build",
     "EvalOptions": "commands.options",
+    "Generated": "commands.bench_generate",
     "InputError": "errors",
     "JudgeReport": "judge.report",
     "MergeOptions": "commands.options",
@@ -63,12 +80,16 @@ _HOMES = {
     "VerifyReport": "commands.verify",
     "build_rubric": "commands.build",
     "evaluate_judge": "commands.evaluate",
+    "generate_images": "commands.bench_generate",
     "measure_bias": "commands.evaluate",
     "merge_rubrics": "commands.rubrics",
     "preprocess_prompts": "commands.rpo_preprocess",
     "read_rubric": "rubric.files",
+    "run_benchmark": "commands.bench_run",
     "sample_policy": "commands.rpo_sample",
+    "score_benchmark": "commands.bench_score",
     "score_judgments": "commands.score",
+    "table_of_runs": "commands.bench_table",
     "train_policy": "commands.rpo_train",
     "verify_rubric": "commands.verify",
     "write_rubric": "rubric.files",
@@ -76,10 +97,16 @@ _HOMES = {
 
 __all__ = [
     "ArrkitError",
+    "BenchGenerateOptions",
+    "BenchReport",
+    "BenchRunOptions",
+    "BenchScoreOptions",
+    "BenchTableOptions",
     "BiasOptions",
     "BuildOptions",
     "BuildReport",
     "EvalOptions",
+    "Generated",
     "InputError",
     "JudgeReport",
     "MergeOptions",
@@ -97,12 +124,16 @@ __all__ = [
     "__version__",
     "build_rubric",
     "evaluate_judge",
+    "generate_images",
     "measure_bias",
     "merge_rubrics",
     "preprocess_prompts",
     "read_rubric",
+    "run_benchmark",
     "sample_policy",
+    "score_benchmark",
     "score_judgments",
+    "table_of_runs",
     "train_policy",
     "verify_rubric",
     "write_rubric",

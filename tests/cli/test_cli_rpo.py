@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 
 from arrkit.backends.policies.pipeline import PipelinePolicy
 from arrkit.backends.registry import make_dataset, make_policy
-from arrkit.cli import rpo
 from arrkit.cli.app import app
+from arrkit.cli.several import arguments_of, starts_processes
 from arrkit.commands import rpo_policies
 from arrkit.data.pairs import Task
 from arrkit.rpo.lora import add_adapter
@@ -300,16 +300,16 @@ def test_launching_gives_each_process_the_same_options_wherever_they_came_from(a
         *("--policy=shapes", "--prompts=-p.txt", "--out=d", "--limit=3", "--precision=fp32", "--json")
     }
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert not rpo._fresh(2)  # one of those that were started starts no others
+    assert not starts_processes(2)  # one of those that were started starts no others
 
 
 def test_options_survive_the_way_to_another_process():
     options = SampleOptions(policy="shapes", prompt=("a", "--b"), force=True, precision=Precision.BF16)
-    assert [*rpo._arguments(options)] == [
+    assert [*arguments_of(options)] == [
         *("--policy=shapes", "--prompt=a", "--prompt=--b", "--force", "--precision=bf16")
     ]
     assert "--launch" not in str(
-        [*rpo._arguments(PreprocessOptions(policy="s", prompts=Path("p"), out=Path("o"), launch=4))]
+        [*arguments_of(PreprocessOptions(policy="s", prompts=Path("p"), out=Path("o"), launch=4))]
     )
 
 

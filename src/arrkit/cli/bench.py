@@ -172,13 +172,16 @@ def list_(options: BenchListOptions, as_json: bool) -> None:
 
 
 def _draw(report: BenchReport) -> None:
+    from rich.markup import escape
+
     from arrkit.cli import draw
     from arrkit.cli.bench_tables import score_tables
     from arrkit.commands.bench_page import verdict
 
     out = draw.console()
     by = f" by {report.policy}" if report.policy else ""
-    out.print(f"[bold]{report.metric}[/bold]{by}: {report.prompts} of {report.of} prompts\n")
+    prompts = f"{report.prompts} of {report.of} prompts"
+    out.print(f"[bold]{escape(report.metric)}[/bold]{escape(by)}: {prompts}\n")
     for each in score_tables(report):
         out.print(each)
     for sentence in verdict(report):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from rich.table import Table
 
@@ -24,13 +24,13 @@ def number(score: Score | None) -> str:
 
 
 def change(difference: Difference | None) -> str:
-    """``+12.4 [+8, +17]`` in points, or on its own scale; a star where the interval leaves out no change."""
+    """``+12.4 [+8.1, +17.0]`` in points, or on its own scale; a star where the interval leaves out no change."""
     if difference is None or difference.value is None or difference.low is None or difference.high is None:
         return ""
     star = " *" if difference.certain else "  "
     if difference.top in (1, 100):
         scale = 100 / difference.top
-        ends = f"[{difference.low * scale:+.0f}, {difference.high * scale:+.0f}]"
+        ends = f"[{difference.low * scale:+.1f}, {difference.high * scale:+.1f}]"
         return f"{difference.value * scale:+.1f} {ends}{star}"
     return f"{difference.value:+.2f} [{difference.low:+.2f}, {difference.high:+.2f}]{star}"
 
@@ -72,21 +72,25 @@ def _scores(report: BenchReport, mode: Mode, title: str) -> Table:
     several = len(columns) > 1
     headers = ["metric", *(f"{column.name or 'value'}{unit}" for column in report.columns)]
     headers += ["change"] if several else []
-    headers += ["expected", "scored", "missing", "unparsed"]
+    headers += ["scored/expected", "missing", "unparsed"]
     rows = []
     for name in names:
         scores = [held.get(name) for held in columns]
         row = [name, *(number(score) for score in scores)]
         row += [change(apart.get(name))] if several else []
-        row += [_counts(scores, what) for what in ("expected", "scored", "missing", "unparsed")]
+        there = [score for score in scores if score is not None]
+        row += [
+            _alike(f"{score.scored}/{score.expected}" for score in there),
+            _alike(str(score.missing) for score in there),
+            _alike(str(score.unparsed) for score in there),
+        ]
         rows.append(row)
     return draw.table(headers, rows, title=title)
 
 
-def _counts(scores: Sequence[Score | None], what: str) -> str:
-    """One count where all columns have the same, else each."""
-    counts = [str(getattr(score, what)) for score in scores if score is not None]
-    return counts[0] if len(set(counts)) == 1 else "/".join(counts)
+def _alike(texts: Iterable[str]) -> str:
+    """One text where all columns have the same, else each."""
+    return ", ".join(dict.fromkeys(texts))
 
 
 def runs_table(shown: TableOf) -> Table:

@@ -64,14 +64,18 @@ def print_json(value: object) -> None:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", left: int = 1) -> Table:
-    """A plain table; the first ``left`` columns are left-aligned, the others right."""
+    """A plain table; the first ``left`` columns are left-aligned, the others right. Brackets stay brackets."""
     drawn = Table(
-        title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+        title=escape(title) or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
     for index, header in enumerate(headers):
-        drawn.add_column(header, justify="left" if index < left else "right", no_wrap=index < 1)
+        drawn.add_column(escape(header), justify="left" if index < left else "right", no_wrap=index < 1)
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(escape, row))
     return drawn
 
 

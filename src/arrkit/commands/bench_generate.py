@@ -70,7 +70,7 @@ def choose_brush(options: PaintingOptions, chosen: Chosen) -> Brush:
 @contextmanager
 def painter(options: PaintingOptions, brush: Brush) -> Iterator[Painter]:
     """The policy at work, in this process or one of several. Nothing is loaded before it paints."""
-    from arrkit.rpo.placing import dtype_for, settle_threads
+    from arrkit.rpo.placing import settle_threads
     from arrkit.rpo.processes import join
     from arrkit.rpo.sample import usual_steps
 
@@ -82,7 +82,7 @@ def painter(options: PaintingOptions, brush: Brush) -> Iterator[Painter]:
             steps=options.steps or usual_steps(brush.policy),
             seed=options.seed,
             batch=options.batch,
-            dtype=dtype_for(options.precision, processes.device),
+            precision=options.precision,
         )
 
 
@@ -94,7 +94,7 @@ def painted_by(brush: Brush, made: Painter, *, trained: bool) -> dict[str, Json]
         "lora": brush.lora_digest if trained else "",
         "steps": made.steps,
         "seed": made.seed,
-        "dtype": str(made.dtype),
+        "dtype": made.dtype,
     }
 
 

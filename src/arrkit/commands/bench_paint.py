@@ -19,9 +19,8 @@ from arrkit.errors import InputError, Problem
 from arrkit.progress import Progress, Watch, unwatched
 
 if TYPE_CHECKING:
-    import torch
-
-    from arrkit.rpo.policy import Condition, Policy
+    from arrkit.rpo.options import Precision
+    from arrkit.rpo.policy import Condition, Part, Policy
     from arrkit.rpo.processes import Processes
 
 AT_ONCE = 256
@@ -115,8 +114,15 @@ class Painter:
     steps: int
     seed: int
     batch: int
-    dtype: torch.dtype
+    precision: Precision | None = None
     problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def dtype(self) -> str:
+        """The data type that the model is held in, by its name in torch."""
+        from arrkit.rpo.placing import dtype_for
+
+        return str(dtype_for(self.precision, self.processes.device))
 
     def paint(
         self,
@@ -173,7 +179,7 @@ class Painter:
         for index, item in enumerate(ready):
             group = by_size.setdefault(layout_of(conditions[index]), [])
             group += [(index, image) for image in range(len(item.files))]
-        policy.load([Part.TRANSFORMER, Part.DECODER], device=self.processes.device, dtype=self.dtype)
+        self._load(Part.TRANSFORMER, Part.DECODER)
         try:
             if lora is not None:
                 policy.restore(lora)
@@ -209,7 +215,7 @@ class Painter:
 
         ready: list[Item] = []
         conditions: list[Condition] = []
-        self.policy.load([Part.ENCODERS], device=self.processes.device, dtype=self.dtype)
+        self._load(Part.ENCODERS)
         for start in range(0, len(items), self.batch):
             part = items[start : start + self.batch]
             prompts = [
@@ -227,6 +233,12 @@ class Painter:
             watch(Progress("encode", start + len(part), len(items)))
         self.policy.unload([Part.ENCODERS])
         return ready, conditions
+
+    def _load(self, *parts: Part) -> None:
+        from arrkit.rpo.placing import dtype_for
+
+        device = self.processes.device
+        self.policy.load(parts, device=device, dtype=dtype_for(self.precision, device))
 
 
 def _complete(folder: Path, item: Item) -> bool:
