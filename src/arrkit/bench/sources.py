@@ -98,7 +98,7 @@ def _among(files: Files, home: Home, needs: Sequence[str]) -> Files:
     for place, missing in zip(places, lacking, strict=True):
         if not missing:
             return place
-    named = ", no ".join(min(lacking, key=len))
+    named = ", no ".join(sorted(lacking, key=lambda missing: len(missing))[0])
     raise InputError(
         f"{files.name} does not hold the {home.files} of {home.name}: there is no {named}", hint=_get(home)
     )

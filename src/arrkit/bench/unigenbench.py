@@ -171,8 +171,7 @@ class UniGenBenchmark:
 
     def _set_of(self, file: Path) -> str:
         stem = file.name.split(".")[0]
-        # The longest first: a name that ends in _en_long does not end in _long alone.
-        named = [name for name in sorted(self._sets, key=len, reverse=True) if stem.endswith(f"_{name}")]
+        named = [name for name in self._sets if stem.endswith(f"_{name}")]
         if named or len(self._sets) == 1:
             return named[0] if named else self._sets[0]
         raise InputError(
