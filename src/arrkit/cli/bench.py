@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from arrkit.bench.reproduce import ReproduceOptions
 from arrkit.cli.bind import bind
 from arrkit.cli.several import start_processes, starts_processes
 from arrkit.commands.bench_options import (
@@ -135,6 +136,24 @@ def table(options: BenchTableOptions, as_json: bool) -> None:
             out.print(note, style="dim", markup=False)
     for remark in dict.fromkeys(remark for each in tables for remark in each.remarks):
         draw.messages().print(remark, style="yellow", markup=False)
+
+
+@bind(
+    app,
+    "bench",
+    "reproduce",
+    ReproduceOptions,
+    example="arrkit bench reproduce arr-cardinality --judge shapes --limit 40 --out runs/grid",
+)
+def reproduce(options: ReproduceOptions, as_json: bool) -> int:
+    """Run the grid behind a table of the paper Auto-Rubric as Reward, and print it with the paper's numbers.
+
+    Each cell is a run of its own; the same command run again goes on where it stopped. With --judge shapes
+    the grid runs in the embedded world, without a download or a key.
+    """
+    from arrkit.cli import bench_grids
+
+    return bench_grids.reproduce(options, as_json)
 
 
 @bind(app, "bench", "list", BenchListOptions, example="arrkit bench list --json")

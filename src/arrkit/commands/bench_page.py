@@ -39,7 +39,7 @@ FIRST_PROBLEMS = 3
 _DASH = "–"
 
 
-def write_page(content: BenchPage, path: Path) -> None:
+def write_page(path: Path, content: BenchPage) -> None:
     """Write ``report.html``, whole or not at all."""
     page.write_page(bench_page(content), path)
 
