@@ -5,14 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from tiny_pipelines import clip_tokenizer
 from transformers import (
     CLIPConfig,
     CLIPModel,
+    CLIPTokenizer,
     Mask2FormerConfig,
     Mask2FormerForUniversalSegmentation,
     SwinConfig,
 )
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz-"
+
+
+def tokenizer() -> CLIPTokenizer:
+    """A token for each letter. Not that of tiny_pipelines, which takes seconds to import diffusers."""
+    pieces = ["<|startoftext|>", "<|endoftext|>", *LETTERS, *(f"{letter}</w>" for letter in LETTERS)]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)
 
 
 def tiny_mask2former(folder: Path, *, classes: int = 80, queries: int = 12, seed: int = 0) -> Path:
@@ -50,7 +60,7 @@ def tiny_mask2former(folder: Path, *, classes: int = 80, queries: int = 12, seed
 def tiny_clip(folder: Path, *, seed: int = 0) -> Path:
     """Two layers for texts and two for images of 16 pixels. Writes it into ``folder``."""
     torch.manual_seed(seed)
-    tokens = clip_tokenizer()
+    tokens = tokenizer()
     config = CLIPConfig(
         text_config={
             "vocab_size": len(tokens),
