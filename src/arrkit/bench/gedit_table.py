@@ -30,8 +30,8 @@ def gedit_tallies(
         made += part.tallies("G_")
         common = part.of("intersection", "yes", "intersection")
         made += common.tallies("G_") if common.samples.units else []
-        for group in part.groups:
-            made += part.of("group", group, group).tallies("")
+        groups = [part.of("group", group).tallies("", f"/{group}") for group in part.groups]
+        made += [each for numbers in zip(*groups, strict=True) for each in numbers]
     return tuple(sorted(made, key=lambda each: not each.headline))
 
 
@@ -54,7 +54,7 @@ class _Part:
         called = f"{self.name}/{name}" if name else self.name
         return _Part(called, self.samples.of_group(key, value), self.answers.of_group(key, value))
 
-    def tallies(self, prefix: str) -> list[Tally]:
+    def tallies(self, prefix: str, suffix: str = "") -> list[Tally]:
         """O, SC and PQ in both modes; with the prefix ``G_`` they are means over groups."""
         both = np.isfinite(self.samples.values)
         by_question = self.answers.values.reshape(-1, len(QUESTIONS)).T
@@ -66,12 +66,10 @@ class _Part:
             else:
                 values, counted = by_question[QUESTIONS.index(metric)], self._asked(metric)
                 what = f"lower {metric} mark"
-            made.append(
-                self._tally(
-                    Mode.OFFICIAL, prefix + metric, self.samples, np.where(both, values, np.nan), what
-                )
-            )
-            made.append(self._tally(Mode.STRICT, prefix + metric, counted, values, what))
+            called = f"{prefix}{metric}{suffix}"
+            official = np.where(both, values, np.nan)
+            made.append(self._tally(Mode.OFFICIAL, called, self.samples, official, what))
+            made.append(self._tally(Mode.STRICT, called, counted, values, what))
         return made
 
     def _asked(self, question: str) -> Answers:

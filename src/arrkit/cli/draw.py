@@ -64,7 +64,7 @@ def print_json(value: object) -> None:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", left: int = 1) -> Table:
-    """A plain table; the first ``left`` columns are left-aligned, the others right. Brackets stay brackets."""
+    """A plain table; the first ``left`` columns are left-aligned. Brackets in it are no markup."""
     drawn = Table(
         title=escape(title) or None,
         title_justify="left",
