@@ -14,7 +14,6 @@ from transformers import (
     SwinConfig,
 )
 
-
 LETTERS = "abcdefghijklmnopqrstuvwxyz-"
 
 
