@@ -402,11 +402,15 @@ def aggregate(items: list[Item], units: list[Unit]) -> dict[tuple[Mode, str], Sc
 
 
 def test_items_and_types_are_rounded_officially_and_not_strictly():
-    items = [edit("1"), edit("2"), edit("3")]
-    units = [*three(items[0], 1, 4, 4), *three(items[1], 5, 5, 4), *three(items[2], 4, 4, 3)]
+    items = [edit("1"), edit("2"), edit("3"), edit("4", "add")]
+    units = [*three(items[0], 4, 5, 5), *three(items[1], 4, 5, 5), *three(items[2], 4, 4, 4)]
+    units += three(items[3], 3, 3, 3)
     found = aggregate(items, units)
-    assert found[Mode.OFFICIAL, "replace"].value == round((3.0 + 4.67 + 3.67) / 3, 2) == 3.78
-    assert found[Mode.STRICT, "replace"].value == pytest.approx(34 / 9)
+    assert found[Mode.OFFICIAL, "replace"].value == round((4.67 + 4.67 + 4.0) / 3, 2) == 4.45
+    assert found[Mode.OFFICIAL, "overall_types"].value == pytest.approx((4.45 + 3) / 2)
+    assert found[Mode.OFFICIAL, "overall_items"].value == round((4.67 + 4.67 + 4.0 + 3.0) / 4, 2)
+    assert found[Mode.STRICT, "replace"].value == pytest.approx(40 / 9)
+    assert found[Mode.STRICT, "overall_types"].value == pytest.approx((40 / 9 + 3) / 2)
     assert found[Mode.OFFICIAL, "replace"].top == 5
 
 
