@@ -90,7 +90,8 @@ def choose_benchmark(options: BenchOptions) -> Chosen:
         raise InputError(problems)
     benchmark = cast("Benchmark", make_benchmark(spec))
     items = benchmark.items()
-    return Chosen(benchmark, str(spec), spread(items, options.limit), len(items), _judged(spec))
+    judged = isinstance(record, BenchmarkPlugin) and record.judged
+    return Chosen(benchmark, str(spec), spread(items, options.limit), len(items), judged)
 
 
 def _prompts_in_answers(options: BenchOptions, record: Plugin | None) -> str:
@@ -102,13 +103,11 @@ def _prompts_in_answers(options: BenchOptions, record: Plugin | None) -> str:
 
 
 def open_chosen(text: str, ids: Sequence[str]) -> Chosen:
-    """The benchmark of a spec with the items of these ids. Raises as :func:`choose_benchmark`."""
-    spec = Spec.parse(text)
-    benchmark = cast("Benchmark", make_benchmark(spec))
+    """The benchmark of a spec with the items of these ids, to count with.
+
+    Raises as :func:`choose_benchmark`.
+    """
+    benchmark = cast("Benchmark", make_benchmark(text))
     items, taken = benchmark.items(), set(ids)
-    return Chosen(benchmark, text, [item for item in items if item.id in taken], len(items), _judged(spec))
-
-
-def _judged(spec: Spec) -> bool:
-    record = find_plugin(Group.BENCHMARKS, spec.name).record
-    return isinstance(record, BenchmarkPlugin) and record.judged
+    chosen = [item for item in items if item.id in taken]
+    return Chosen(benchmark, text, chosen, len(items), judged=False)
