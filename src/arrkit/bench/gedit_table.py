@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 import numpy as np
 
@@ -58,44 +59,46 @@ class _Part:
         """O, SC and PQ in both modes; with the prefix ``G_`` they are means over groups."""
         both = np.isfinite(self.samples.values)
         by_question = self.answers.values.reshape(-1, len(QUESTIONS)).T
+        cells = self.samples.group("group") if prefix else None
         made = []
         for metric in (OVERALL, *QUESTIONS):
             if metric == OVERALL:
                 values, counted = self.samples.values, self.samples
-                what = "root of SC * PQ"
+                what = "mean of the root of SC * PQ"
             else:
                 values, counted = by_question[QUESTIONS.index(metric)], self._asked(metric)
-                what = f"lower {metric} mark"
+                what = f"mean of the lower {metric} mark"
             called = f"{prefix}{metric}{suffix}"
             official = np.where(both, values, np.nan)
-            made.append(self._tally(Mode.OFFICIAL, called, self.samples, official, what))
-            made.append(self._tally(Mode.STRICT, called, counted, values, what))
+            made.append(self._tally(Mode.OFFICIAL, called, self.samples, official, cells, what))
+            made.append(self._tally(Mode.STRICT, called, counted, values, cells, what))
         return made
 
     def _asked(self, question: str) -> Answers:
         return self.answers.only(lambda _, unit: unit.question == question)
 
-    def _tally(self, mode: Mode, metric: str, answers: Answers, values: Floats, what: str) -> Tally:
-        cells = self.samples.group("group")
-        over_groups = metric.startswith("G_")
-        official = over_groups and mode is Mode.OFFICIAL
-        held = {cell for cell, value in zip(cells, values.tolist(), strict=True) if not math.isnan(value)}
-        empty = [group for group in GROUPS if group not in (held if mode is Mode.OFFICIAL else cells)]
-        how = f"mean of the {what}"
-        if over_groups:
-            how = f"mean over {len(GROUPS) - len(empty)} of {len(GROUPS)} groups of the {how}"
-            how += f"; without {', '.join(empty)}" if empty else ""
+    def _tally(
+        self, mode: Mode, metric: str, answers: Answers, values: Floats, cells: list[str] | None, what: str
+    ) -> Tally:
+        combine = mean_of_cells
+        if cells is not None:
+            counts = np.isfinite(values).tolist() if mode is Mode.OFFICIAL else repeat(True)
+            held = {cell for cell, counted in zip(cells, counts, strict=False) if counted}
+            empty = [group for group in GROUPS if group not in held]
+            what = f"mean over {len(held)} of {len(GROUPS)} groups of the {what}"
+            what += f"; without {', '.join(empty)}" if empty else ""
+            combine = _nowhere if empty and mode is Mode.OFFICIAL else mean_of_cells
         return tally(
             f"{self.name}/{metric}",
             mode,
             answers,
             values=values,
             at=self.samples.at,
-            cells=cells if over_groups else None,
-            combine=_nowhere if official and empty else mean_of_cells,
+            cells=cells,
+            combine=combine,
             top=TOP,
-            how=how,
-            headline=over_groups and self.name.count("/") == 1,
+            how=what,
+            headline=cells is not None and self.name.count("/") == 1,
         )
 
 
