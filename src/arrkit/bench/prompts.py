@@ -151,7 +151,9 @@ class PromptsBenchmark:
                 for field in dict.fromkeys(name for item in items for name in item.groups)
                 for value in sorted({item.groups[field] for item in items if field in item.groups})
             ]
-        return (*found, *self._criteria(answers), self._consistency(answers))
+        for mode in Mode:
+            found += [*self._criteria(answers, mode), self._consistency(answers, mode)]
+        return tuple(found)
 
     def aggregate(self, items: Sequence[Item], units: Sequence[Unit]) -> tuple[Score, ...]:
         """The table."""
@@ -164,26 +166,31 @@ class PromptsBenchmark:
             hint="Answers of a judge are counted by arrkit judge score.",
         )
 
-    def _criteria(self, answers: Answers) -> list[Tally]:
+    def _criteria(self, answers: Answers, mode: Mode) -> list[Tally]:
+        """A win-rate by each criterion; a pair of which the judge could not tell by it is in none."""
         statements = {each.id: each.statement for each in self.rubric.criteria()} if self.rubric else {}
-        leads = [_said(unit).get("criteria") for unit in answers.units]
-        found = [each if isinstance(each, Mapping) else {} for each in leads]
-        return [
-            tally(
-                f"{self.metric}/criterion/{name}",
-                Mode.OFFICIAL,
-                answers,
-                values=np.array([_win(each.get(name)) for each in found]),
-                how=f"win-rate by this criterion alone, alike counts half: {statement}",
+        scored = np.array([unit.status is Status.SCORED for unit in answers.units], bool)
+        made = []
+        for name, statement in statements.items():
+            values = np.array([_by_criterion(unit, name) for unit in answers.units])
+            counted = np.isfinite(values) | ~scored
+            made.append(
+                tally(
+                    f"{self.metric}/criterion/{name}",
+                    mode,
+                    answers,
+                    values=values[counted],
+                    at=answers.at[counted],
+                    how=f"win-rate by this criterion alone, alike counts half: {statement}",
+                )
             )
-            for name, statement in statements.items()
-        ]
+        return made
 
-    def _consistency(self, answers: Answers) -> Tally:
+    def _consistency(self, answers: Answers, mode: Mode) -> Tally:
         same = [_said(unit).get("same") for unit in answers.units]
         return tally(
             f"{self.metric}/consistency",
-            Mode.OFFICIAL,
+            mode,
             answers,
             values=np.array([float(each) if isinstance(each, bool) else np.nan for each in same]),
             how="pairs of which both orders say the same",
@@ -268,7 +275,13 @@ def _findings(ab: Verdict, ba: Verdict) -> dict[str, float]:
     return {criterion: sum(each) / len(each) for criterion, each in sorted(said.items())}
 
 
-def _win(lead: Json) -> float:
+def _by_criterion(unit: Unit, criterion: str) -> float:
+    """1 where the trained image meets the criterion better in both orders, 0 for the base's; NaN: untold."""
+    said = _said(unit)
+    if said.get("identical"):
+        return 0.5
+    leads = said.get("criteria")
+    lead = leads.get(criterion) if isinstance(leads, Mapping) else None
     return (1 + lead) / 2 if isinstance(lead, int | float) else np.nan
 
 

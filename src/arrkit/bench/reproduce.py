@@ -217,7 +217,7 @@ def embedded_plan(grid: Grid) -> Plan:
         return Plan(grid=grid, judges={"shapes": _KEEN}, generators=judges, datasets=only, build=_WORLD)
     if grid is Grid.CARDINALITY:
         return Plan(grid=grid, judges={"shapes": _KEEN}, datasets=only, criteria=(1, 5, 10, 20))
-    short = {"rubric": "shapes-painting", "max_steps": 40, "pairs": 32}
+    short = {"rubric": "shapes-painting", "max_steps": 30, "pairs": 32}
     return Plan(
         grid=grid,
         t2i=Models(

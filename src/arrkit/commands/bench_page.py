@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from arrkit import __version__
@@ -11,6 +12,7 @@ from arrkit.bench.model import Mode, Score
 from arrkit.commands.bench_report import BenchPage, BenchReport, Shown
 from arrkit.commands.bench_report import Column as Numbers
 from arrkit.commands.cards import in_threads
+from arrkit.commands.painting import ADAPTER
 from arrkit.judge.calls.totals import spent
 from arrkit.runs import page
 from arrkit.runs.pictures import thumbnail
@@ -58,6 +60,7 @@ def bench_page(content: BenchPage) -> Page:
         charts=tuple(_charts(report)),
         galleries=tuple(_gallery(report, content.gallery)),
         notes=tuple(_notes(report)),
+        numbers_first=True,
     )
 
 
@@ -93,8 +96,8 @@ def _headline(report: BenchReport) -> Iterable[str]:
         return
     told = (
         f"{name} {_value(change.base, change.top)} → {_value(change.other, change.top)}, "
-        f"{_signed(change.value, change.top)}, 95 % interval {_signed(change.low, change.top)} to "
-        f"{_signed(change.high, change.top)}, {change.items} prompts"
+        f"{_signed(change.value, change.top)}{_unit(change.top)} (95 % interval "
+        f"{_signed(change.low, change.top)} to {_signed(change.high, change.top)}, {change.items} prompts)"
     )
     if not change.certain:
         yield f"Whether {other} is better than {base} cannot be told: {told}."
@@ -129,7 +132,7 @@ def _facts(report: BenchReport) -> Iterable[tuple[str, str]]:
     if report.policy:
         yield "Policy", report.policy
     if report.lora:
-        yield "Adapter", report.lora
+        yield "Adapter", report.lora.removesuffix(f"/{ADAPTER}")
     if report.judge:
         yield "Judge", report.judge
     yield (
@@ -178,9 +181,8 @@ def _rows(report: BenchReport, top: float) -> Iterable[tuple[Cell, ...]]:
             row += [_cell(score) for score in found]
             if report.differences:
                 row.append(_change(report.differences, name, mode))
-            row.append(
-                " · ".join(f"{each.scored:,} of {each.expected:,}" if each else _DASH for each in found)
-            )
+            scored = [f"{each.scored:,} of {each.expected:,}" if each else _DASH for each in found]
+            row.append(" · ".join(dict.fromkeys(scored)))
             yield tuple(row)
 
 
@@ -228,10 +230,9 @@ def _counts(report: BenchReport) -> Table:
                     score.scored,
                     score.missing,
                     score.unparsed,
-                    max(0, score.expected - score.scored - score.missing - score.unparsed),
                 )
             )
-    kinds = ("Expected", "Scored", "Image missing", "Unreadable or failed", "Not asked")
+    kinds = ("Expected", "Scored", "Image missing", "Unreadable or failed")
     columns = (Column("Of"), *(Column(kind, ColumnKind.NUMBER) for kind in kinds))
     return Table("What was counted", columns, tuple(rows))
 
@@ -277,7 +278,7 @@ def _bars(report: BenchReport, name: str) -> Iterable[ChartRow]:
 
 
 def _gallery(report: BenchReport, shown: Sequence[Shown]) -> Iterable[Gallery]:
-    rows = in_threads(_gallery_row, shown)
+    rows = in_threads(partial(_gallery_row, marked=_marking(report)), shown)
     drawn = tuple(row for row in rows if row.images)
     if drawn:
         many = f"{len(drawn)} of {report.prompts:,} prompts, " if len(drawn) < report.prompts else ""
@@ -285,20 +286,19 @@ def _gallery(report: BenchReport, shown: Sequence[Shown]) -> Iterable[Gallery]:
         yield Gallery("Images", drawn, note=f"{many}{differ}.".capitalize())
 
 
-def _gallery_row(shown: Shown) -> GalleryRow:
+def _gallery_row(shown: Shown, *, marked: Callable[[float], str]) -> GalleryRow:
     images = []
-    for caption, path, value in (
+    for name, path, value in (
         ("source", shown.source, None),
         ("base", shown.base, shown.base_value),
         ("trained", shown.trained, shown.trained_value),
     ):
         if path is None or (data := _thumbnail(path)) is None:
             continue
-        images.append(GalleryImage(f"{caption}: {_mark(value)}" if value is not None else caption, data))
+        images.append(GalleryImage(f"{name}: {marked(value)}" if value is not None else name, data))
     verdicts = (("base", shown.base_verdict), ("trained", shown.trained_verdict))
     said = [f"{name}: {words}" for name, words in verdicts if words]
-    note = "; ".join([*filter(None, [shown.group]), *said])
-    return GalleryRow(shown.prompt, tuple(images), note)
+    return GalleryRow(shown.prompt, tuple(images), "; ".join([*filter(None, [shown.group]), *said]))
 
 
 def _thumbnail(path: Path) -> bytes | None:
@@ -311,8 +311,15 @@ def _thumbnail(path: Path) -> bytes | None:
         return None
 
 
-def _mark(value: float) -> str:
-    return f"{value:.3g}"
+def _marking(report: BenchReport) -> Callable[[float], str]:
+    """What the mean value of an image is called: of two models that are compared, who is better."""
+    head = next((score for column in report.columns for score in column.scores if score.headline), None)
+    if head is not None and head.name.endswith(WIN_RATE):
+        return lambda value: "better" if value > 0.5 else "worse" if value < 0.5 else "a tie"
+    if head is None or head.top not in (1, 100):
+        return lambda value: f"{value:.3g}"
+    words = {0.0: "wrong", 1.0: "right"}
+    return lambda value: words.get(value, f"{100 * value:.0f} %")
 
 
 def _notes(report: BenchReport) -> Iterable[str]:
@@ -377,4 +384,8 @@ def _value(value: float | None, top: float) -> str:
 
 
 def _signed(value: float, top: float) -> str:
-    return f"{100 * value:+.1f} points" if top == 1 else f"{value:+.2f}"
+    return f"{100 * value:+.1f}" if top == 1 else f"{value:+.2f}"
+
+
+def _unit(top: float) -> str:
+    return " points" if top == 1 else ""

@@ -130,6 +130,10 @@ def write_report(
         report=report,
         command=command,
         started_at=run.started_at,
-        gallery=gallery(chosen, shown, {name or BASE: each for name, each in units.items()}),
+        gallery=gallery(
+            chosen,
+            shown,
+            {name or (TRAINED if TRAINED in shown else BASE): each for name, each in units.items()},
+        ),
     )
     write_page(run.path / "report.html", page)

@@ -86,8 +86,8 @@ def render_page(page: Page) -> str:
         "summary": markup.text(page.summary),
         "facts": markup.facts(page.facts),
         "nav": _navigation(page),
-        "results": _results(page),
-        "pictures": _pictures(page),
+        "pictures": "" if page.numbers_first else _pictures(page),
+        "results": _results(page) + (_pictures(page) if page.numbers_first else ""),
         "notes": _notes(page),
         "rubrics": _rubrics(page),
         "pairs": _pairs(page),
@@ -123,9 +123,12 @@ def _policy(script: str) -> str:
 
 
 def _navigation(page: Page) -> str:
-    entries = [
+    shown = [
         ("pictures", "Pictures", bool(page.galleries)),
         ("results", "Results", bool(page.tables or page.charts or page.curves)),
+    ]
+    entries = [
+        *(reversed(shown) if page.numbers_first else shown),
         ("rubric", "Rubric" if len(page.rubrics) == 1 else "Rubrics", bool(page.rubrics)),
         ("pairs", f"Pairs <small>{len(page.pairs):,}</small>", bool(page.pairs)),
     ]

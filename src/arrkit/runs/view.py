@@ -322,7 +322,8 @@ class Page:
 
     ``command`` is how it was made (``judge bias``), ``summary`` the verdict in a sentence or two, ``facts``
     short label-and-value pairs for the head. ``pairs`` are the pairs shown, ``pairs_total`` how many the run
-    has (0 means: all are shown). ``generated_at`` is ISO 8601.
+    has (0 means: all are shown). ``generated_at`` is ISO 8601. With ``numbers_first`` the galleries stand
+    below charts and tables.
     """
 
     title: str
@@ -339,3 +340,4 @@ class Page:
     pairs: tuple[PairCard, ...] = ()
     pairs_total: int = 0
     notes: tuple[str, ...] = ()
+    numbers_first: bool = False
