@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from scripted_asker import ScriptedAsker
+from wire_openai import Wire, chat, texts_of
 
 from arrkit.backends.registry import make_benchmark
 from arrkit.bench.dpg import quarters
@@ -27,6 +28,8 @@ from arrkit.bench.dpg_rules import (
     read_questions,
 )
 from arrkit.bench.model import Mode, Status, Unit
+from arrkit.commands.bench_options import BenchScoreOptions
+from arrkit.commands.bench_score import score_benchmark
 from arrkit.data.images import picture_from_path
 from arrkit.data.pairs import ImageUnreadable, Picture
 from arrkit.errors import InputError
@@ -321,6 +324,35 @@ def test_a_judge_can_be_asked_all_of_an_image_at_once_under_another_name(data):
     assert made.tallies(made.items(), units)[0].name == "dpg[scripted, together]/overall"
 
 
+def test_grids_in_a_folder_are_scored_by_a_hosted_judge(tmp_path, data):
+    folder = tmp_path / "grids"
+    folder.mkdir()
+    for name in ("first", "second", "third"):
+        Image.new("RGB", (16, 16), "white").save(folder / f"{name}.png")
+
+    def reply(seen):
+        return chat("No." if "tail" in " ".join(texts_of(seen)) else "Yes.")
+
+    with Wire(reply) as wire:
+        options = BenchScoreOptions(
+            benchmark="dpg?layout=grid",
+            data=str(data),
+            images=folder,
+            judge=f"vllm:tiny?base_url={wire.base_url}",
+            out=tmp_path / "run",
+            cache=tmp_path / "cache",
+        )
+        official, strict = score_benchmark(options).columns[0].scores[:2]
+        asked = len(wire.requests)
+        again = score_benchmark(options).columns[0].scores[:2]
+        assert len(wire.requests) == asked
+    assert again == (official, strict)
+    assert official.name == "dpg[vllm:tiny]/overall"
+    assert (official.scored, official.expected) == (24, 24)
+    assert official.value == pytest.approx(100 * (1 / 3 + 1) / 2)
+    assert strict.value == pytest.approx(100 * (1 + 1 / 3 + 1) / 3)
+
+
 def test_outages_and_unreadable_images_are_no_answers(made):
     item = made.items()[2]
 
@@ -422,6 +454,15 @@ def test_the_official_scripts_details_are_scored_under_the_official_name(tmp_pat
     assert (official.name, official.value) == ("dpg/overall", 75)
     # That the car is red counts for nothing where nobody asked whether there is a car.
     assert strict.value == pytest.approx(100 * 0.75 / 3)
+
+
+def test_a_question_that_is_the_beginning_of_another_is_not_taken_for_it(tmp_path):
+    asks = ("Is it red", "Is it red, or blue")
+    rows = [("x", number, "0", "entity (x)", ask) for number, ask in enumerate(asks, start=1)]
+    made = benchmark(write_files(tmp_path, rows=rows))
+    file = tmp_path / "detail.txt"
+    file.write_text(details(*(("x", (0, 0), ask, "no") for ask in asks[::-1])))
+    assert [(unit.question, unit.answer) for unit in made.read_answers(file)] == [("2", "no"), ("1", "no")]
 
 
 @pytest.mark.parametrize(

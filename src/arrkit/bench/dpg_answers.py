@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
+from arrkit.backends.spec import Spec
 from arrkit.bench.model import Asker, Status
 from arrkit.canonical import Json
 from arrkit.data.pairs import ImageUnreadable, Picture
@@ -58,8 +59,11 @@ class AskedOfJudge:
 
     @property
     def name(self) -> str:
-        """The judge's."""
-        return f"{self._asker.name}, together" if self._together else self._asker.name
+        """The judge's, without the address of its server: two runs of one judge are to be compared."""
+        spec = Spec.parse(self._asker.name)
+        kept = {key: value for key, value in spec.options.items() if key != "base_url"}
+        name = str(Spec(spec.name, spec.model, kept))
+        return f"{name}, together" if self._together else name
 
     async def answer(self, picture: Picture, questions: Sequence[str]) -> list[Answer]:
         """See :meth:`Vqa.answer`."""
