@@ -23,6 +23,7 @@ BENCHMARKS = (
     "eval_memory",
     "judge_throughput",
     "data_scale",
+    "bench_scale",
     "rpo_forwards",
     "rpo_overlap",
     "rpo_bytes",

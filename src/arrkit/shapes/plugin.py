@@ -73,7 +73,7 @@ benchmark = BenchmarkPlugin(
     factory="arrkit.shapes.benchmark:make",
     parameters={
         "task": Parameter("t2i", "paint for a prompt, or edit a source", choices=("t2i", "edit")),
-        "images": Parameter(1, "images painted for each prompt", low=1, high=64),
+        "images": Parameter(1, "images painted for each prompt", low=1, high=256),
     },
     example="shapes?task=edit",
     items=480,
