@@ -270,11 +270,16 @@ def _bars(report: BenchReport, name: str) -> Iterable[ChartRow]:
         score = _find(column.scores, name, Mode.STRICT) or _find(column.scores, name, Mode.OFFICIAL)
         if score is None or score.value is None or score.low is None or score.high is None:
             continue
-        label = name.rpartition("/")[2].replace("_", " ")
+        label = _statement(score) or name.rpartition("/")[2].replace("_", " ")
         label += f" · {column.name}" if len(report.columns) > 1 else ""
         top = score.top
         rate = Interval(score.value / top, score.low / top, score.high / top, score.scored)
         yield ChartRow(label, rate, muted=len(report.columns) > 1 and number == 0)
+
+
+def _statement(score: Score) -> str:
+    """The words of a criterion, which is known by a short name elsewhere; empty for other numbers."""
+    return score.how.partition(": ")[2] if "/criterion/" in score.name else ""
 
 
 def _gallery(report: BenchReport, shown: Sequence[Shown]) -> Iterable[Gallery]:
