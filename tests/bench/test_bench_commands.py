@@ -128,7 +128,9 @@ def test_what_is_there_is_left_and_an_interrupted_run_ends_as_if_it_never_was(ar
         save(file, image)
 
     monkeypatch.setattr(bench_paint, "save_image", interrupted)
-    assert arrkit("generate", "shapes", *QUICK, "--out", "torn", "--batch", "4").exit_code == 130
+    stopped = arrkit("generate", "shapes", *QUICK, "--out", "torn", "--batch", "4")
+    assert stopped.exit_code == 130
+    assert "All that is done so far is in torn. Run the same command again" in stopped.stderr
     assert len(images(folder / "torn")) == 2
     before = {file: file.stat().st_mtime_ns for file in (folder / "torn").rglob("*.png")}
     result = good(arrkit("generate", "shapes", *QUICK, "--out", "torn", "--batch", "4"))
@@ -220,6 +222,7 @@ def test_only_what_is_new_is_scored_and_the_result_is_that_of_one_start(arrkit, 
     stopped = arrkit(*asked, "torn")
     assert stopped.exit_code == 1
     assert "out of money" in stopped.stderr
+    assert "All that is done so far is in torn." in stopped.stderr
     good(arrkit(*asked, "torn"))
     good(arrkit(*asked, "whole"))
     left_out = ("run", "judged_by")

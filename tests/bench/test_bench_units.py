@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arrkit.bench.choosing import chains, spread, turns
+from arrkit.bench.judged import in_all, news
 from arrkit.bench.model import Item, Status, Unit
 from arrkit.bench.units import Scored, UnitFile, is_unit_file, read_units
 from arrkit.data.pairs import Task
@@ -34,6 +35,39 @@ def test_units_come_back_as_they_were_and_only_failed_ones_are_asked_for_again(t
         mended = Unit(item="a", image=1, question="colour?", value=0.0)
         units.add(Scored("a", ("1", "2"), (GOOD, mended)))
     assert read_units(file) == [Unit(item="b", status=Status.MISSING), GOOD, mended]
+
+
+def test_what_a_judge_tells_of_itself_adds_up_over_starts(tmp_path):
+    file = tmp_path / "units.jsonl"
+    fixed = {"judge": "openai:some", "image_size": 1024}
+    starts = (
+        ({"m-1": 2}, [None], 1),
+        ({"m-1": 1, "m-2": 4}, [None, 0.0], 0),
+    )
+    for start, (snapshots, temperatures, repeats) in enumerate(starts):
+        with UnitFile(file) as units:
+            told: dict[str, object] = {}
+            for step, now in enumerate(
+                (
+                    {**fixed, "snapshots": {}, "temperatures": [], "repeats": 0},
+                    {**fixed, "snapshots": {"m-1": 1}, "temperatures": [None], "repeats": 0},
+                    {**fixed, "snapshots": snapshots, "temperatures": temperatures, "repeats": repeats},
+                )
+            ):
+                name = f"{start}-{step}"
+                units.add(Scored(name, (), (Unit(item=name, value=1.0),)), news(told, now))
+                told = now
+    empty = {**fixed, "snapshots": {}, "temperatures": [], "repeats": 0}
+    with UnitFile(file) as units:
+        found = in_all(units.by, empty)
+    assert found == {
+        **fixed,
+        "snapshots": {"m-1": 3, "m-2": 4},
+        "temperatures": [None, 0.0],
+        "repeats": 1,
+    }
+    assert in_all([], {"judge": "shapes"}) == {"judge": "shapes"}
+    assert news(empty, empty) == {}
 
 
 def test_a_torn_line_is_cut_off_and_its_item_scored_again(tmp_path):

@@ -62,6 +62,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(
         process.kill()
         assert painted <= len(images(folder / "torn")) < 24
         painted = len(images(folder / "torn"))
+    (folder / "torn" / "base" / "images" / "position" / ".0.png.1.tmp").write_text("half an image")
     units = folder / "torn" / "base" / "units.jsonl"
     assert units.exists()
     torn = units.read_bytes()
@@ -71,6 +72,10 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(
     assert units.read_bytes().startswith(torn)
     assert len(units.read_text().splitlines()) == 24
     assert result(folder / "torn") == result(folder / "whole")
+    names = [
+        {file.relative_to(run) for file in run.rglob("*")} for run in (folder / "torn", folder / "whole")
+    ]
+    assert names[0] == names[1]
 
 
 def test_two_processes_paint_what_one_does_and_the_first_scores_it_all(

@@ -4,7 +4,8 @@
 
 ``images`` are the SHA-256 of the image files that were looked at, null for one that was not there: an image
 that was painted anew since is looked at again. Each unit has ``image`` (0 where it is left out), ``question``
-(empty), ``status`` (scored), ``value`` and ``answer``.
+(empty), ``status`` (scored), ``value`` and ``answer``. ``by`` says what a hosted judge told of itself since
+the line before: over all lines, however many starts wrote them, that is all of it.
 """
 
 from __future__ import annotations
@@ -46,23 +47,35 @@ class UnitFile:
         self.path = path
         self._journal = Journal(path)  # cuts off a line that a killed process left unfinished
         self._held: dict[str, Scored] = {}
+        self._by: list[Mapping[str, Json]] = []
         for number, record in enumerate(read_records(path), start=1):
             _take(self._held, record, f"{path}:{number}")
+            self._note(record.get("by"))
 
     def find(self, item: str, images: Sequence[str | None]) -> Scored | None:
         """What is known of an item with these images; None where it has to be looked at (again)."""
         held = self._held.get(item)
         return held if held is not None and held.images == tuple(images) and not held.failed else None
 
-    def add(self, scored: Scored) -> None:
+    @property
+    def by(self) -> Sequence[Mapping[str, Json]]:
+        """What the judge told of itself, in parts; see :mod:`arrkit.bench.judged`."""
+        return self._by
+
+    def add(self, scored: Scored, by: Mapping[str, Json] | None = None) -> None:
         """Write the units of an item down. Raises ``ValueError`` for units of others, and for duplicates."""
         if self.find(scored.item, scored.images) is not None:
             raise ValueError(f'"{scored.item}" is scored already')
         keys = {(unit.image, unit.question) for unit in scored.units}
         if len(keys) < len(scored.units) or any(unit.item != scored.item for unit in scored.units):
             raise ValueError(f'the units of "{scored.item}" repeat each other, or are of another item')
-        self._journal.append(_record(scored))
+        self._journal.append({**_record(scored), **({"by": by} if by else {})})
         self._held[scored.item] = scored
+        self._note(by)
+
+    def _note(self, by: Json) -> None:
+        if isinstance(by, Mapping) and by:
+            self._by.append(by)
 
     def units(self, items: Iterable[str]) -> list[Unit]:
         """The units of ``items``, in their order; items that were not scored have none."""

@@ -14,17 +14,17 @@ from arrkit.commands.bench_table import TableOf
 
 
 def number(score: Score | None) -> str:
-    """``83.1 [79, 87]``: in per cent where 1 is the top, else on its own scale; or a dash."""
+    """``83.14 [79, 87]``: in per cent where 1 is the top, else on its own scale; or a dash."""
     if score is None or score.value is None or score.low is None or score.high is None:
         return "–"
     if score.top in (1, 100):
         scale = 100 / score.top
-        return f"{score.value * scale:.1f} [{score.low * scale:.0f}, {score.high * scale:.0f}]"
-    return f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]"
+        return f"{score.value * scale:.2f} [{score.low * scale:.0f}, {score.high * scale:.0f}]"
+    return f"{score.value:.3f} [{score.low:.2f}, {score.high:.2f}]"
 
 
 def change(difference: Difference | None) -> str:
-    """``+12.4 [+8.1, +17.0]`` in points, or on its own scale; a star where the interval leaves out no change."""
+    """``+12.4 [+8.1, +17.0]`` in points, or on its own scale; a star where the interval leaves out none."""
     if difference is None or difference.value is None or difference.low is None or difference.high is None:
         return ""
     star = " *" if difference.certain else "  "

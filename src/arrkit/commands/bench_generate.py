@@ -15,6 +15,7 @@ from arrkit.commands.bench_options import BenchGenerateOptions, PaintingOptions
 from arrkit.commands.bench_paint import Painter, check_task, claim_images
 from arrkit.commands.painting import fitting_adapter
 from arrkit.commands.rpo_policies import choose_policy
+from arrkit.commands.runs import going_on
 from arrkit.errors import Problem
 from arrkit.progress import Watch, unwatched
 
@@ -118,7 +119,7 @@ def generate_images(options: BenchGenerateOptions, *, watch: Watch = unwatched) 
     """
     chosen = choose_benchmark(options)
     brush = choose_brush(options, chosen)
-    with painter(options, brush) as made:
+    with going_on(options.out), painter(options, brush) as made:
         processes = made.processes
         by = painted_by(brush, made, trained=True)
         processes.on_main(lambda: begin_images(options.out, chosen, by, force=options.force))

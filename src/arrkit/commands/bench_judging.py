@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from arrkit.bench.judged import news
 from arrkit.bench.model import Item, PairedBenchmark, Unit
 from arrkit.bench.units import Scored, UnitFile
 from arrkit.canonical import Json
@@ -158,6 +159,7 @@ class Background:
         self._thread = threading.Thread(target=self._run, name="arrkit-scoring")
         self._stopping = False
         self._main: asyncio.Task[None] | None = None
+        self._told: Mapping[str, Json] = {}
 
     def put(self, table: Table, item: Item) -> None:
         """Have an item scored, whose images are there. Raises what stopped the scoring, if something did."""
@@ -259,7 +261,9 @@ class Background:
             for picture in (*seen.sources, *(picture for each in images for picture in each)):
                 if picture is not None:
                     picture.release()
-        table.units.add(Scored(item.id, tuple(marks), tuple(units)))
+        now = self._work.record()
+        table.units.add(Scored(item.id, tuple(marks), tuple(units)), news(self._told, now))
+        self._told = now
         self.done += 1
 
 

@@ -65,6 +65,9 @@ def claim_images(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make {folder}: {error.strerror or error}") from error
+    for below in {file.parent for item in items for file in image_files(folder, item)}:
+        for torn in below.glob(".*.tmp"):  # of a process that was killed while it wrote
+            torn.unlink()
     known = _manifest(folder / MANIFEST)
     asked = {item.id: _asked(item) for item in items}
     same = known is not None and known.get("by") == dict(painted_by)

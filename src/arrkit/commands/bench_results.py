@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from arrkit.bench.cells import differences
+from arrkit.bench.judged import in_all
 from arrkit.bench.model import PairedBenchmark, Unit
 from arrkit.bench.units import Scored, UnitFile
 from arrkit.commands.bench_inputs import Chosen
@@ -82,6 +83,7 @@ def make_report(
     painted: Painted | None = None,
     judge: str = "",
     work: AtWork | None = None,
+    tables: Iterable[Table] = (),
     run: Path | None = None,
 ) -> BenchReport:
     """The numbers of each model's units, and where there are two, how the second differs from the first."""
@@ -104,7 +106,9 @@ def make_report(
         steps=painted.steps,
         seed=painted.seed,
         judge=judge,
-        judged_by=dict(work.record()) if work is not None else {},
+        judged_by=in_all((part for table in tables for part in table.units.by), work.record())
+        if work is not None
+        else {},
         identity=chosen.identity,
         columns=columns,
         differences=differences(*compared) if compared else (),

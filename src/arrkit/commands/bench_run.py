@@ -17,7 +17,7 @@ from arrkit.commands.bench_options import BenchRunOptions
 from arrkit.commands.bench_paint import image_files
 from arrkit.commands.bench_report import BenchReport
 from arrkit.commands.bench_results import BASE, TRAINED, Painted, make_report, open_tables, write_report
-from arrkit.commands.runs import open_run
+from arrkit.commands.runs import going_on, open_run
 from arrkit.errors import InputError
 from arrkit.progress import Progress, Watch, unwatched
 from arrkit.runs.folder import RunFolder, run_path
@@ -53,6 +53,7 @@ def run_benchmark(options: BenchRunOptions, *, watch: Watch = unwatched) -> Benc
             if judge:
                 identity["image_size"] = options.image_size
             path = options.out or run_path("bench run", identity)
+            stack.enter_context(going_on(path))
             folders = {name: path / name / "images" for name in names}
             desks: list[_Desk] = []
 

@@ -22,9 +22,10 @@ from arrkit.commands.bench_results import (
     open_tables,
     write_report,
 )
-from arrkit.commands.runs import open_run
+from arrkit.commands.runs import going_on, open_run
 from arrkit.errors import InputError
 from arrkit.progress import Watch, unwatched
+from arrkit.runs.folder import run_path
 
 
 def score_benchmark(options: BenchScoreOptions, *, watch: Watch = unwatched) -> BenchReport:
@@ -52,6 +53,7 @@ def score_benchmark(options: BenchScoreOptions, *, watch: Watch = unwatched) -> 
         "folders": {name: str(folder.absolute()) for name, folder in folders.items()},
     }
     with (
+        going_on(options.out or run_path("bench score", identity)),
         open_run("bench score", identity, options.out, force=options.force) as run,
         scoring(chosen, options, run) as work,
         open_tables(run, chosen, folders) as tables,
@@ -63,7 +65,15 @@ def score_benchmark(options: BenchScoreOptions, *, watch: Watch = unwatched) -> 
         background.finish(watch)
         units = {name: table.units.units(chosen.ids) for name, table in tables.items()}
         painted = _painted(options.images)
-        report = make_report(chosen, units, painted=painted, judge=judge, work=work, run=run.path)
+        report = make_report(
+            chosen,
+            units,
+            painted=painted,
+            judge=judge,
+            work=work,
+            tables=tables.values(),
+            run=run.path,
+        )
         write_report(run, "bench score", chosen, report, folders, units)
         return report
 

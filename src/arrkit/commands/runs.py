@@ -25,3 +25,15 @@ def open_run(
                 how = "" if RESUME in str(stop) else " Run the same command again to go on from there."
                 stop.add_note(f"All answers so far are in {run.path}.{how}")
             raise
+
+
+@contextmanager
+def going_on(path: Path) -> Iterator[None]:
+    """What stops the work in ``path`` carries a note that the same command goes on, if it has none."""
+    try:
+        yield
+    except (KeyboardInterrupt, RunError) as stop:
+        if path.exists() and getattr(stop, "resumable", True) and not getattr(stop, "__notes__", ()):
+            how = "" if RESUME in str(stop) else " Run the same command again to go on from there."
+            stop.add_note(f"All that is done so far is in {path}.{how}")
+        raise
