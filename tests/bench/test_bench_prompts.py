@@ -16,7 +16,7 @@ from arrkit.bench.model import Mode, PairedBenchmark, Score, Status, Unit
 from arrkit.bench.prompts import PromptsBenchmark, make
 from arrkit.data.pairs import ImageUnreadable, Picture, Task
 from arrkit.errors import InputError
-from arrkit.judge.protocol import Outcome, Side, Verdict
+from arrkit.judge.protocol import Answer, Finding, Outcome, Side, Verdict
 from arrkit.judge.session import JudgeSession
 
 
@@ -123,6 +123,26 @@ def test_under_a_rubric_each_criterion_has_a_rate_of_its_own(tmp_path):
     assert bench.metric == f"prompts[{bench.rubric.name}]"
     assert sum("/criterion/" in name for name in names) == len(list(bench.rubric.criteria()))
     assert bench.identity["rubric"].startswith("sha256:")
+
+
+def test_a_criterion_is_won_in_the_images_own_terms_and_left_out_where_it_cannot_be_told(tmp_path):
+    bench = benchmark(tmp_path, "a\nb\nc\n", rubric="shapes-t2i")
+    name, other = (each.id for each in list(bench.rubric.criteria())[:2])
+
+    def saying(side: Side, answer: Answer) -> Verdict:
+        return Verdict(Outcome.OK, side, (Finding(name, answer), Finding(other, Answer.CANNOT_TELL)))
+
+    won = [saying(Side.FIRST, Answer.FIRST), saying(Side.SECOND, Answer.SECOND)]
+    lost = [saying(Side.SECOND, Answer.SECOND), saying(Side.FIRST, Answer.FIRST)]
+    pairs = [([picture(9)], [picture(1)]), ([picture(1)], [picture(9)]), ([None], [picture(1)])]
+    units = judged(bench, Saying([*won, *lost]), pairs)
+    assert score(bench, units[:1], f"criterion/{name}").value == 1.0
+    assert score(bench, units, f"criterion/{name}").value == 0.5
+    assert score(bench, units, f"criterion/{name}", Mode.STRICT).value == pytest.approx(1 / 3)
+    assert score(bench, units, f"criterion/{other}").value is None
+    assert score(bench, units[:2], f"criterion/{name}", Mode.STRICT).value == pytest.approx(1 / 3)
+    same = judged(bench, Saying([]), [([picture(5)], [picture(5)])] * 3)
+    assert score(bench, same, f"criterion/{other}", Mode.STRICT).value == 0.5
 
 
 def test_metadata_with_few_values_are_groups(tmp_path):

@@ -25,8 +25,10 @@ from arrkit.bench.reproduce import (
     usual_plan,
 )
 from arrkit.commands.bench_reproduce import reproduce_grid, steps_of
+from arrkit.commands.evaluate import evaluate_judge
 from arrkit.commands.grid_jobs import check_plan
 from arrkit.commands.grid_page import grid_page, our_text, paper_text
+from arrkit.commands.options import EvalOptions
 from arrkit.errors import InputError, RunError
 
 
@@ -239,6 +241,23 @@ class TestRuns:
         assert all(cell.ours is not None for row in table.rows for cell in row.cells)
         learned = sorted(file.name for file in (tmp_path / "run" / "rubrics").iterdir())
         assert learned == (["shapes-t2i.json"] if grid is Grid.BIAS else ["one-t2i.json", "two-t2i.json"])
+
+    def test_rows_are_found_whatever_their_order_and_columns_are_presentations(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        plan = replace(
+            embedded_plan(Grid.BIAS),
+            judges={"first": "shapes?primacy=1", "good": "shapes"},
+            rubrics={"+ ARR": "zero-shot", "+ own": "shapes-t2i", "": "none"},
+            limit=12,
+        )
+        write_plan(plan, tmp_path / "p.toml")
+        report = reproduce_grid(ReproduceOptions(grid=str(tmp_path / "p.toml"), out=tmp_path / "run"))
+        rows = {row.name: {cell.column: cell.ours for cell in row.cells} for row in report.tables[0].rows}
+        values = {column: found.value for column, found in rows["first"].items()}
+        assert values == {"Forward": 100, "Reverse": 0, "Avg": 50, "Gap": 100}
+        assert rows["good"]["Avg"].value < rows["good + own"]["Avg"].value
+        alone = evaluate_judge(EvalOptions(judge="shapes", rubric=("zero-shot",), baseline=False, sample=12))
+        assert rows["good + ARR"]["Avg"].value == pytest.approx(100 * alone.rows[0].stats.accuracy.value)
 
     def test_steps_are_commands_with_what_they_are_for(self):
         steps = steps_of(ReproduceOptions(grid="arr-bias", judge="shapes", limit=7))

@@ -222,9 +222,8 @@ class PromptsScorer:
             await self._session.prepare(pictures)
             if new.digest == old.digest:
                 # Nobody can prefer one of two images that are the same, so nobody is asked.
-                return Unit(
-                    item=item.id, image=number, value=0.5, answer={"ab": "tie", "ba": "tie", "same": True}
-                )
+                alike: Json = {"ab": "tie", "ba": "tie", "same": True, "identical": True}
+                return Unit(item=item.id, image=number, value=0.5, answer=alike)
             ab, ba = await together(
                 self._session.compare(
                     CompareRequest(item.task, item.prompt, *shown, item.sources, self._dimensions),

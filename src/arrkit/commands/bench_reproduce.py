@@ -79,7 +79,6 @@ def reproduce_grid(
     troubles: list[str] = []
     replayed = 0
     with open_run(COMMAND, {"plan": plan.identity}, options.out, force=options.force) as run:
-        run.journal.recall = True
         jobs = jobs_of(plan, run.path)
         for number, job in enumerate(jobs, start=1):
             kept = _kept(run, job)
