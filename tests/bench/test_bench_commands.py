@@ -14,7 +14,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs arrkit[rpo]")
 pytest.importorskip("diffusers", reason="needs arrkit[rpo]")
 
+from judged_files import write_unigen
+from loopback import Action, Seen
 from typer.testing import CliRunner, Result
+from wire_openai import Wire, chat, failure
 
 from arrkit.backends.registry import make_policy
 from arrkit.bench.model import Item, Unit
@@ -472,3 +475,35 @@ def test_when_the_painting_fails_what_is_being_scored_is_given_up(folder):
         paint()
     assert time.monotonic() - began < 5
     table.units.close()
+
+
+def test_a_hosted_judge_that_breaks_off_is_asked_for_the_rest_and_told_of_in_all(arrkit, folder):
+    texts = ("a red circle", "two blue squares", "a star above a circle", "three green triangles")
+    write_unigen(folder / "data", "en", [(text, ["Style"]) for text in texts])
+    answered = 0
+
+    def reply(seen: Seen) -> Action:
+        nonlocal answered
+        answered += 1
+        if answered == 3:
+            return failure(401, "the key was taken back", code="invalid_api_key")
+        words = '<checks><analysis>["well"]</analysis><score>[1]</score></checks>'
+        return chat(words, model="old" if answered < 3 else "new")
+
+    with Wire(reply) as wire:
+        asked = (
+            *("run", "unigenbench?images=1", "--data", "data", "--policy", "shapes", "--steps", "2"),
+            *("--judge", f"vllm:tiny?base_url={wire.base_url}", "--concurrency", "1", "--out", "run"),
+        )
+        stopped = arrkit(*asked)
+        assert stopped.exit_code == 1, stopped.output
+        assert "the key was taken back" in stopped.stderr
+        assert "All that is done so far is in run." in stopped.stderr
+        painted = images(folder / "run")
+        good(arrkit(*asked))
+        assert answered == 5
+    assert images(folder / "run") == painted
+    found = report(folder / "run")
+    assert found["columns"][0]["scores"][0]["scored"] == 4
+    assert found["judged_by"]["snapshots"] == {"new": 2, "old": 2}
+    assert found["judged_by"]["temperatures"]

@@ -148,7 +148,15 @@ class _Desk:
         self._background.finish(watch)
         chosen = self._chosen
         units = {name: table.units.units(chosen.ids) for name, table in self._tables.items()}
-        report = make_report(chosen, units, painted=painted, judge=judge, work=self._work, run=self._run.path)
+        report = make_report(
+            chosen,
+            units,
+            painted=painted,
+            judge=judge,
+            work=self._work,
+            tables=self._tables.values(),
+            run=self._run.path,
+        )
         write_report(self._run, "bench run", chosen, report, folders, units)
         return report
 
