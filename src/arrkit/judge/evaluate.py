@@ -19,6 +19,7 @@ from arrkit.data.pairs import ImageUnreadable, Label, PreferencePair
 from arrkit.errors import InputError
 from arrkit.judge.answered import Answered, Choice, answered, choice_of
 from arrkit.judge.choices import Orders
+from arrkit.judge.judged import Judged
 from arrkit.judge.protocol import (
     Order,
     Outcome,
@@ -28,7 +29,7 @@ from arrkit.judge.protocol import (
     draft_dimensions,
 )
 from arrkit.judge.session import JudgeSession
-from arrkit.judge.tally import PairedTally, Tally, chosen
+from arrkit.judge.tally import PairedTally, Tally
 from arrkit.rubric.model import SHORT_DIGEST, Dimension
 
 MAX_GROUPS = 100
@@ -46,30 +47,6 @@ class Contender:
     dimensions: tuple[Dimension, ...] = ()
     digest: str = ""
     zero_shot: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What a judge said of one pair under one contender: with A shown first, and with B shown first.
-
-    None stands for an order in which the pair was not shown. ``dimensions`` are the criteria that it was
-    judged under.
-    """
-
-    ab: Verdict | None = None
-    ba: Verdict | None = None
-    dimensions: tuple[Dimension, ...] = ()
-
-    @property
-    def shown(self) -> tuple[tuple[Order, Verdict], ...]:
-        """The presentations that took place."""
-        both = ((Order.AB, self.ab), (Order.BA, self.ba))
-        return tuple((order, verdict) for order, verdict in both if verdict is not None)
-
-    @property
-    def choices(self) -> set[Label | None]:
-        """What was chosen in the pair's own terms, None for a presentation that decided nothing."""
-        return {chosen(order, verdict) for order, verdict in self.shown}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +169,9 @@ async def judge_pairs(
         if trouble is not None:
             raise trouble
 
-    async def judge_under(pair: PreferencePair, contender: Contender, shown: Sequence[Order]) -> Judged:
+    async def judge_under(
+        session: JudgeSession, pair: PreferencePair, contender: Contender, shown: Sequence[Order]
+    ) -> Judged:
         dimensions = contender.dimensions
         if contender.zero_shot:
             request = ZeroShotRequest(pair.task, pair.prompt, contender.zero_shot)
@@ -218,7 +197,7 @@ async def judge_pairs(
         shown = presentations(pair, orders, seed)
         try:
             await looked_at(pair)
-            judged = await together(judge_under(pair, each, shown) for each in contenders)
+            judged = await together(judge_under(session, pair, each, shown) for each in contenders)
         except ImageUnreadable as error:
             if strict:
                 raise InputError(f"{pair.origin or pair.id}: {error}") from error
