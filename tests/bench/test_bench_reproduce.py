@@ -152,7 +152,7 @@ class TestFill:
         assert [row.name for row in table.rows] == [*TABLE1.rows, "mine", "mine + ARR"]
         cell = next(row for row in table.rows if row.name == "GPT-5").cells[0]
         assert cell.gap == pytest.approx(0.6)
-        assert (our_text(cell), paper_text(cell)) == ("73.0 [72.0, 74.0]", "72.4 (+0.60)")
+        assert (our_text(cell), paper_text(cell)) == ("73.0 [72.0, 74.0]", "72.4 (+0.6)")
         (cells,) = (row.cells for row in table.rows if row.name == "mine")
         assert (cells[0].trouble, our_text(cells[0]), paper_text(cells[0])) == ("it is down", "–", "–")
         spread = next(row for row in table.rows if row.name == "GPT-5 + ARR").cells[0]
@@ -294,7 +294,7 @@ class TestRuns:
             "Qwen3-VL-8B",
             "Qwen3-VL-8B, paper",
         ]
-        assert table.rows[1][2] == "70.2 (-0.20)"
+        assert table.rows[1][2] == "70.2 (-0.2)"
         assert "1 numbers of ours. Of 1 that the paper has too, 1 have" in page.summary
         assert "arrkit x: it is down" in page.notes
 

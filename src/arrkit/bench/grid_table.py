@@ -40,12 +40,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Ours and the paper's; each may be None. ``trouble`` says why a number of ours is lacking."""
+    """Ours and the paper's; each may be None. ``trouble`` says why a number of ours is lacking.
+
+    ``digits`` are the decimals of the column.
+    """
 
     column: str
     ours: Found | None = None
     paper: Number | None = None
     trouble: str = ""
+    digits: int = 1
 
     @property
     def gap(self) -> float | None:
@@ -145,7 +149,10 @@ def _filled(part: Part, found: Mapping[Place, Found], troubles: Mapping[Place, s
         for column in columns:
             place = Place(part.name, row, column)
             paper = part.paper.number(row, column) if part.compared else None
-            cells.append(Cell(column, found.get(place), paper, troubles.get(place, "")))
+            ours = found.get(place)
+            known = part.compared and column in part.paper.columns
+            digits = part.paper.digits(column) if known else 2 if ours and abs(ours.value) < 10 else 1
+            cells.append(Cell(column, ours, paper, troubles.get(place, ""), digits))
         made.append(GridRow(row, tuple(cells)))
     notes = part.paper.notes if part.compared else ()
     return GridTable(part.title, part.paper.first, columns, tuple(made), notes)

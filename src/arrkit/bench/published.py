@@ -50,6 +50,11 @@ class PaperTable:
             return None
         return self.rows[row][self.columns.index(column)]
 
+    def digits(self, column: str) -> int:
+        """How many decimals the paper gives in a column."""
+        values = [number.value for row in self.rows if (number := self.number(row, column)) is not None]
+        return max((len(f"{value!r}".partition(".")[2]) for value in values), default=1)
+
 
 def _row(*values: float | tuple[float, float] | None) -> tuple[Number | None, ...]:
     return tuple(

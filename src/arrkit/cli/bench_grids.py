@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from arrkit.bench.grid_table import GridTable
+from arrkit.bench.grid_table import Cell, GridTable
 from arrkit.bench.reproduce import ReproduceOptions
 from arrkit.cli import draw
 from arrkit.cli.progress import watching
@@ -49,13 +49,14 @@ def reproduce(options: ReproduceOptions, as_json: bool) -> int:
 
 
 def grid_table(shown: GridTable) -> Table:
-    """A table as the paper prints it; where there is a number of the paper, it stands below ours."""
-    rows = []
-    for row in shown.rows:
-        cells = []
-        for cell in row.cells:
-            ours = f"[red]{our_text(cell)}[/red]" if cell.trouble else escape(our_text(cell))
-            cells.append(f"{ours}\n[dim]{escape(paper_text(cell))}[/dim]" if shown.published else ours)
-        rows.append([escape(row.name), *cells])
-    title = f"{shown.title}: ours, and the paper's below" if shown.published else shown.title
+    """A table as the paper prints it; a number of the paper stands below ours, or alone."""
+    rows = [[escape(row.name), *(_cell(cell) for cell in row.cells)] for row in shown.rows]
+    title = f"{shown.title}: ours, and the paper's" if shown.published else shown.title
     return draw.table([shown.first, *shown.columns], rows, title=escape(title))
+
+
+def _cell(cell: Cell) -> str:
+    lines = [] if cell.ours is None and not cell.trouble else ["failed" if cell.trouble else our_text(cell)]
+    if cell.paper is not None:
+        lines.append(f"paper {paper_text(cell)}")
+    return escape("\n".join(lines or [our_text(cell)]))

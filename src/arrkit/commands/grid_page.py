@@ -84,10 +84,10 @@ def paper_text(cell: Cell) -> str:
     """The published number with its spread, and how far ours lies from it."""
     if cell.paper is None:
         return DASH
-    text = f"{cell.paper.value:g}"
+    text = f"{cell.paper.value:.{cell.digits}f}"
     if cell.paper.spread is not None:
         text += f" ± {cell.paper.spread:g}"
-    return text if cell.gap is None else f"{text} ({cell.gap:+.2f})"
+    return text if cell.gap is None else f"{text} ({cell.gap:+.{cell.digits}f})"
 
 
 def our_text(cell: Cell) -> str:
@@ -95,7 +95,7 @@ def our_text(cell: Cell) -> str:
     ours = cell.ours
     if ours is None:
         return DASH
-    digits = 2 if abs(ours.value) < 10 else 1
+    digits = cell.digits
     text = f"{ours.value:.{digits}f}"
     if ours.low is not None and ours.high is not None:
         text += f" [{ours.low:.{digits}f}, {ours.high:.{digits}f}]"
