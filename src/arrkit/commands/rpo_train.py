@@ -26,7 +26,7 @@ from arrkit.errors import InputError, Problem, RunError
 from arrkit.judge.protocol import Judge
 from arrkit.progress import Watch, unwatched
 from arrkit.rpo.options import RubricMode, TrainOptions
-from arrkit.rpo.recipe import Recipe, Schedule, Trust, recipe_for
+from arrkit.rpo.recipe import Algorithm, Preset, Recipe, Reward, Schedule, Trust, recipe_for
 from arrkit.rubric.files import require_task
 from arrkit.runs.folder import RunFolder
 
@@ -209,7 +209,7 @@ def _prepare(options: TrainOptions, policy: Policy | None, judge: Judge | None) 
     embedded = bool(policy.prompts("train"))
     rubric = found.of(lambda: _rubric(options, policy.task, embedded))
     watched = found.of(lambda: _named(options.watch_rubric, policy.task)) if options.watch_rubric else None
-    chosen = found.of(lambda: _judge(options, judge, embedded))
+    chosen = found.of(lambda: _judge(options, judge, embedded, findings=recipe.reward.compares))
     start = options.lora
     lora = found.of(lambda: find_adapter(start)) if start is not None else None
     found += check_adapter(skeleton, lora) if skeleton is not None and lora is not None else []
@@ -278,9 +278,35 @@ def _recipe(options: TrainOptions, policy: Policy) -> Recipe:
         problems.append(Problem("one step leaves none to be trained: the last never is", "--steps"))
     if options.defer and (recipe.trust is not Trust.NONE or recipe.updates > 1):
         problems.append(Problem("--defer needs one update on policy, without a trust region", "--defer"))
+    problems += _algorithm(options, recipe)
     if problems:
         raise InputError(problems)
     return recipe
+
+
+def _algorithm(options: TrainOptions, recipe: Recipe) -> list[Problem]:
+    """What does not go together of an algorithm, its reward, and options that are another one's."""
+    problems = []
+    if options.mix is not None and recipe.reward is not Reward.MIXTURE:
+        problems.append(Problem(f"--mix has no meaning for the reward {recipe.reward}", "--mix"))
+    if options.stop_gap is not None and not options.watch_rubric:
+        hint = "Add --watch-rubric with a rubric that is not trained on."
+        problems.append(Problem("--stop-gap needs a second rubric to compare with", "--stop-gap", hint))
+    if options.stop_gap is not None and not options.eval_every:
+        problems.append(Problem("--stop-gap looks at evaluations, and there are none", "--eval-every"))
+    if recipe.algorithm is Algorithm.RPO:
+        if recipe.group != 2:
+            hint = "Add --algorithm flow-grpo."
+            problems.append(Problem("rpo samples two images for each prompt", "--group", hint))
+        return problems
+    if options.preset is Preset.PAPER:
+        hint = "Leave --preset out, and give the numbers that you want one by one."
+        problems.append(Problem("the paper's preset is RPO as published, not flow-grpo", "--preset", hint))
+    if options.win is not None or options.lose is not None:
+        problems.append(Problem("flow-grpo takes advantages from rewards, not --win and --lose", "--win"))
+    if options.defer:
+        problems.append(Problem("--defer signs gradients of pairs, not of groups", "--defer"))
+    return problems
 
 
 def _rubric(options: TrainOptions, task: Task, embedded: bool) -> NamedRubric | None:
@@ -308,7 +334,7 @@ def _named(name: str, task: Task) -> NamedRubric:
     return rubric
 
 
-def _judge(options: TrainOptions, ready: Judge | None, embedded: bool) -> ChosenJudge:
+def _judge(options: TrainOptions, ready: Judge | None, embedded: bool, *, findings: bool) -> ChosenJudge:
     judging = JudgingOptions(
         judge=options.judge,
         concurrency=options.concurrency,
@@ -316,8 +342,8 @@ def _judge(options: TrainOptions, ready: Judge | None, embedded: bool) -> Chosen
         seed=options.seed,
     )
     if ready is not None:
-        return ChosenJudge(ready, judging, findings=True)
-    return choose_judge(options.judge or (EMBEDDED_JUDGE if embedded else ""), judging, findings=True)
+        return ChosenJudge(ready, judging, findings=findings)
+    return choose_judge(options.judge or (EMBEDDED_JUDGE if embedded else ""), judging, findings=findings)
 
 
 def _store(options: TrainOptions, policy: Policy) -> ConditionStore:

@@ -106,6 +106,40 @@ def difference(after: Rate, before: Rate) -> Rate:
     return Rate(value, max(-1.0, low), min(1.0, high), min(after.n, before.n) or after.n)
 
 
+def gap(found: Evaluation) -> Rate | None:
+    """How far the win-rate under the trained rubric is above that under the watched one; None without one.
+
+    0 for the base model. Some of it is no hack: a rubric that ties more often ends nearer to 1/2.
+    """
+    watched = found.watched.win_rate if found.watched is not None else None
+    if found.training.win_rate is None or watched is None:
+        return None
+    return difference(found.training.win_rate, watched)
+
+
+def too_far_apart(history: Sequence[Evaluation], most: float) -> str:
+    """In a sentence, that the latest :func:`gap` is surely above ``most``, or nothing.
+
+    Surely: its 95 % interval lies above. The sentence names the evaluation that stood best under the watched
+    rubric, whose checkpoint may be the one to keep.
+    """
+    latest = history[-1]
+    found = gap(latest)
+    if found is None or found.low <= most:
+        return ""
+    seen = [
+        (each.watched.win_rate.value, each.update)
+        for each in history
+        if each.watched is not None and each.watched.win_rate is not None
+    ]
+    best, update = max(seen, key=lambda each: each[0])
+    return (
+        f"after update {latest.update} the win-rate under the rubric that is trained on is {found.value:.0%} "
+        f"({found.low:.0%} to {found.high:.0%}) above that under the watched one, which stood best after "
+        f"update {update} ({best:.0%})."
+    )
+
+
 def _parting(history: Sequence[Evaluation], rate: Rate) -> Alarm | None:
     latest = history[-1]
     if latest.watched is None or latest.watched.win_rate is None:

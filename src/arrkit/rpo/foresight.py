@@ -8,6 +8,7 @@ are not, and one more with a penalty; a pair without a ruling was computed for n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from arrkit.rpo.learner import Learner, Sums
 from arrkit.rpo.lora import adapter_parameters
 from arrkit.rpo.objective import needs_reference
-from arrkit.rpo.recipe import Recipe, Trust
+from arrkit.rpo.recipe import Algorithm, Recipe, Trust
 from arrkit.rpo.rollout import Rollout
 
 
@@ -30,9 +31,9 @@ class Foreseen:
     penalty: list[Tensor] | None
     sums: Sums
 
-    def settle(self, advantages: tuple[float, float], sums: Sums) -> None:
+    def settle(self, advantages: Sequence[float | None], sums: Sums) -> None:
         """Add the gradient for these advantages to the adapter's, and the pair's counts to ``sums``."""
-        one, other = advantages
+        one, other = (each or 0.0 for each in advantages)
         for index, parameter in enumerate(self.parameters):
             gradient = one * self.first[index]
             if self.second is not None:
@@ -44,8 +45,8 @@ class Foreseen:
 
 
 def can_foresee(recipe: Recipe) -> bool:
-    """Whether a recipe's gradient is linear in the advantages."""
-    return recipe.trust is Trust.NONE and recipe.updates == 1
+    """Whether a recipe's gradient is linear in the advantages of pairs."""
+    return recipe.trust is Trust.NONE and recipe.updates == 1 and recipe.algorithm is Algorithm.RPO
 
 
 def foresee(learner: Learner, rollout: Rollout, pair: int) -> Foreseen:

@@ -11,7 +11,7 @@ from arrkit.canonical import Json
 from arrkit.data.pairs import Label
 from arrkit.data.prompts import Prompt
 from arrkit.rpo.against import Ask, Evaluation, Sitting, evaluation, evaluation_metrics, sit
-from arrkit.rpo.alarm import Alarm, alarms
+from arrkit.rpo.alarm import Alarm, alarms, gap
 from arrkit.rpo.lora import reference
 from arrkit.rpo.policy import Condition, Policy
 from arrkit.rpo.processes import Processes
@@ -109,7 +109,9 @@ class HeldOut:
         if self.processes.is_main:
             self._show(self.pictures.rows()[:ON_A_SHEET], update)
             self._listen()
-        return evaluation_metrics(found)
+        apart = gap(found)
+        between = {} if apart is None else {"gap": apart.value, "gap/low": apart.low, "gap/high": apart.high}
+        return evaluation_metrics(found) | between
 
     def _show(self, rows: Sequence[SheetRow], update: int) -> None:
         sheet = before_after(rows, title=f"After {update} updates", columns=2)

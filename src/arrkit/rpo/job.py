@@ -14,7 +14,7 @@ from arrkit.canonical import Json
 from arrkit.data.prompts import Prompt
 from arrkit.errors import InputError
 from arrkit.progress import Watch
-from arrkit.rpo.alarm import Alarm
+from arrkit.rpo.alarm import Alarm, too_far_apart
 from arrkit.rpo.checkpoint import Checkpoint, differences, forget, latest, read
 from arrkit.rpo.encode import encode_all
 from arrkit.rpo.feed import Feed
@@ -178,6 +178,7 @@ class JobProcess:
             trackers=self._trackers(marks),
             watch=self.watch,
             notice=self.notice,
+            halt=self._halt,
         )
         if found is not None:
             run.take_up(found)
@@ -186,6 +187,8 @@ class JobProcess:
             self.processes.on_main(lambda: forget(self.folder))
         with self._memory_explained():
             run.go()
+            if run.halted:
+                self._halted(run.halted)
             if self.held_out is not None and found is not None and found.step == run.trainer.updates:
                 # Nothing was left to be done but what the results show.
                 with run.averaged():
@@ -280,7 +283,7 @@ class JobProcess:
             steps=job.recipe.steps,
             seed=seed_of(options.seed, "held out"),
             batch=job.batch,
-            ask=self.referee.submit,
+            ask=self._ask,
             watch=self._watching(),
             sheets=self.folder / "sheets",
             alarmed=self._alarmed,
@@ -288,11 +291,27 @@ class JobProcess:
         )
         return self.held_out
 
+    @property
+    def _ask(self) -> Callable[..., Future[Ruling]]:
+        """Has a pair judged the way in which training has its images judged."""
+        return self.referee.submit if self.job.recipe.reward.compares else self.referee.weigh
+
     def _watching(self) -> Callable[[Candidates], Future[Ruling]] | None:
         dimensions = self.job.watched
         if not dimensions:
             return None
-        return lambda candidates: self.referee.submit(candidates, dimensions=dimensions)
+        return lambda candidates: self._ask(candidates, dimensions=dimensions)
+
+    def _halt(self) -> str:
+        """Why the run should stop before its time, or nothing."""
+        most, held_out = self.job.options.stop_gap, self.held_out
+        if most is None or held_out is None or not held_out.history:
+            return ""
+        return too_far_apart(held_out.history, most)
+
+    def _halted(self, why: str) -> None:
+        self.alarms.append(why)
+        self.notice(f"Stopped early: {why}")
 
     def _alarmed(self, alarm: Alarm) -> None:
         self.alarms.append(alarm.message)

@@ -17,8 +17,8 @@ from arrkit.rpo.policy import Policy
 from arrkit.rpo.recipe import Recipe
 from arrkit.rpo.rollout import Rollout, Trained
 
-Advantages = Sequence[tuple[float, float] | None]
-"""For each pair of a rollout the advantages of its two candidates, or None for a pair that is left out."""
+Advantages = Sequence[Sequence[float | None] | None]
+"""For each prompt of a rollout the advantages of its candidates; None for what is left out."""
 
 SAME_KERNEL = 1e-6
 OTHER_KERNEL = 1e-5
@@ -114,7 +114,7 @@ class Learner:
         found = []
         for trained in rollout.trained:
             times = len(trained.eps) // len(trained.x)
-            batch = self.policy.collate([*rollout.conditions] * (2 // times))
+            batch = self.policy.collate([*rollout.conditions] * (rollout.group // times))
             with torch.enable_grad():
                 v = self.policy.velocity(trained.x, trained.timestep, batch).detach()
             v, v_old = torch.cat([v] * times), torch.cat([trained.v_old] * times)
@@ -130,12 +130,15 @@ class Learner:
         return worst
 
     def learn(self, rollout: Rollout, advantages: Advantages, sums: Sums) -> None:
-        """Add the gradient of all transitions of the pairs that have advantages to the adapter's."""
-        chosen = [pair for pair, given in enumerate(advantages) if given is not None]
-        if not chosen:
-            return
-        samples = [*chosen, *(pair + rollout.pairs for pair in chosen)]
-        weights = [advantages[pair][side] for side in (0, 1) for pair in chosen]  # type: ignore[index]
+        """Add the gradient of all transitions of the candidates that have advantages to the adapter's."""
+        worth = {
+            pair + candidate * rollout.pairs: each
+            for pair, given in enumerate(advantages)
+            for candidate, each in enumerate(given or ())
+            if each is not None
+        }
+        samples = sorted(worth)
+        weights = [worth[sample] for sample in samples]
         for trained in rollout.trained:
             for start in range(0, len(samples), self.batch):
                 part = samples[start : start + self.batch]

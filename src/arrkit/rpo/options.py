@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Annotated
 
 from arrkit.options import Opt
-from arrkit.rpo.recipe import Divergence, GridKind, Noise, Preset, Schedule, StepWeight, Trust, Window
+from arrkit.rpo.recipe import (
+    Algorithm,
+    Divergence,
+    GridKind,
+    Noise,
+    Preset,
+    Reward,
+    Schedule,
+    StepWeight,
+    Trust,
+    Window,
+)
 
 
 class RubricMode(StrEnum):
@@ -72,8 +83,14 @@ class TrainOptions(PolicyOptions):
         int, Opt("requests to the judge under way at once", metavar="N", low=1, identity=False)
     ] = 16
     preset: Annotated[Preset, Opt("recommended, or paper: RPO exactly as published")] = Preset.RECOMMENDED
+    algorithm: Annotated[Algorithm, Opt("pairs under rpo, or groups of images under flow-grpo")] = (
+        Algorithm.RPO
+    )
+    reward: Annotated[
+        Reward | None, Opt("what the judge is asked [pairwise for rpo, weighted for flow-grpo]")
+    ] = None
     max_steps: Annotated[int | None, Opt("optimiser updates", metavar="N", low=1)] = None
-    pairs: Annotated[int | None, Opt("pairs sampled for one update", metavar="N", low=1)] = None
+    pairs: Annotated[int | None, Opt("pairs or groups sampled for one update", metavar="N", low=1)] = None
     learning_rate: Annotated[float | None, Opt("of AdamW", metavar="X", low=0)] = None
     rank: Annotated[int | None, Opt("rank of the adapters", metavar="N", low=1)] = None
     out: Annotated[Path | None, Opt("run folder [runs/...]", metavar="DIR", identity=False)] = None
@@ -93,6 +110,13 @@ class TrainOptions(PolicyOptions):
             identity=False,
         ),
     ] = None
+    group: Annotated[
+        int | None, Opt("images of one prompt under flow-grpo [8]", metavar="G", low=2, rare=True)
+    ] = None
+    mix: Annotated[
+        float | None,
+        Opt("share of the weighted reward in a mixture", metavar="X", low=0, high=1, rare=True),
+    ] = None
     steps: Annotated[int | None, Opt("sampling steps", metavar="N", low=1, rare=True)] = None
     noise: Annotated[Noise | None, Opt("kind of the injected noise", rare=True)] = None
     level: Annotated[float | None, Opt("eta of dance, a of flow and cps", metavar="X", low=0, rare=True)] = (
@@ -103,7 +127,9 @@ class TrainOptions(PolicyOptions):
     window_range: Annotated[
         int | None, Opt("the first steps that they are drawn from", metavar="N", low=1, rare=True)
     ] = None
-    shared_start: Annotated[bool | None, Opt("both candidates begin from the same noise", rare=True)] = None
+    shared_start: Annotated[
+        bool | None, Opt("all images of a prompt begin from the same noise", rare=True)
+    ] = None
     grid: Annotated[GridKind | None, Opt("noise levels of the sampler", rare=True)] = None
     win: Annotated[float | None, Opt("advantage of the preferred image", metavar="X", rare=True)] = None
     lose: Annotated[float | None, Opt("advantage of the other image", metavar="X", rare=True)] = None
@@ -141,6 +167,17 @@ class TrainOptions(PolicyOptions):
     eval_pairs: Annotated[
         int, Opt("held-out prompts compared", metavar="N", low=1, rare=True, identity=False)
     ] = 32
+    stop_gap: Annotated[
+        float | None,
+        Opt(
+            "stop when the trained rubric's win-rate is surely X above the watched one's",
+            metavar="X",
+            low=0,
+            high=1,
+            rare=True,
+            identity=False,
+        ),
+    ] = None
     max_failures: Annotated[
         float,
         Opt("share of pairs without a verdict at which the run stops", low=0, high=1, metavar="X", rare=True),

@@ -17,6 +17,39 @@ class Preset(StrEnum):
     PAPER = "paper"
 
 
+class Algorithm(StrEnum):
+    """How answers of the judge become advantages.
+
+    ``rpo``: two images a prompt, fixed advantages for the better and the worse one (arXiv 2605.08354);
+    ``flow-grpo``: a group of images a prompt, each one's reward against the group's (arXiv 2505.05470).
+    """
+
+    RPO = "rpo"
+    FLOW_GRPO = "flow-grpo"
+
+
+class Reward(StrEnum):
+    """What is asked of the judge.
+
+    ``pairwise``: which of two images is better, in both orders; ``weighted``: how far each image meets each
+    criterion, summed by the rubric's weights; ``mixture``: both, see ``Recipe.mix``.
+    """
+
+    PAIRWISE = "pairwise"
+    WEIGHTED = "weighted"
+    MIXTURE = "mixture"
+
+    @property
+    def compares(self) -> bool:
+        """Whether images are compared in pairs."""
+        return self is not Reward.WEIGHTED
+
+    @property
+    def scores(self) -> bool:
+        """Whether each image is scored by itself."""
+        return self is not Reward.PAIRWISE
+
+
 class Noise(StrEnum):
     """How a stochastic step injects noise; see :mod:`arrkit.rpo.kernel`."""
 
@@ -85,13 +118,16 @@ class Recipe:
     """All hyper-parameters of a training run.
 
     Args:
-        pairs: pairs sampled for one rollout, over all processes.
+        algorithm, reward: see :class:`Algorithm` and :class:`Reward`.
+        group: images sampled for one prompt; two for ``rpo``.
+        mix: the share of the weighted reward in a mixture, in [0, 1].
+        pairs: prompts sampled for one rollout, over all processes; each gives a pair, or a group.
         updates: optimiser updates a rollout; more than one needs ``trust``.
         steps: sampling steps.
         noise, level: kind of injected noise and its parameter (eta of ``dance``, a of ``flow`` and ``cps``).
         window, window_size, window_range: the stochastic steps, see :class:`Window`.
-        shared_start: whether both candidates of a pair begin from the same noise.
-        win, lose: advantages of the preferred and of the other candidate.
+        shared_start: whether all images of a prompt begin from the same noise.
+        win, lose: advantages of the preferred and of the other candidate of a pair.
         trust, clip: see :class:`Trust`; ``clip`` is in units of the ratio.
         divergence, beta: the penalty and its weight.
         step_weight: see :class:`StepWeight`.
@@ -100,6 +136,10 @@ class Recipe:
         ema: decay of an average of the adapter that is saved instead of the last one; 0 for none.
     """
 
+    algorithm: Algorithm = Algorithm.RPO
+    reward: Reward = Reward.PAIRWISE
+    group: int = 2
+    mix: float = 0.5
     pairs: int = 32
     updates: int = 1
     steps: int = 8
@@ -129,6 +169,9 @@ class Recipe:
     ema: float = 0.0
     max_steps: int = 300
 
+
+GROUP = 8
+"""Images for one prompt of ``flow-grpo``, unless the user names another number."""
 
 PRESETS: Mapping[Preset, Recipe] = {
     Preset.RECOMMENDED: Recipe(),
@@ -167,8 +210,13 @@ def recipe_for(
         raise TypeError(f"Recipe has no field {', '.join(unknown)}")
     base = PRESETS[preset]
     kinds = {"noise": Noise, "window": Window, "grid": GridKind, "trust": Trust, "divergence": Divergence}
-    kinds |= {"schedule": Schedule, "step_weight": StepWeight}
+    kinds |= {"schedule": Schedule, "step_weight": StepWeight, "algorithm": Algorithm, "reward": Reward}
     hints = {} if preset is Preset.PAPER else dict(suggested)
+    if given.get("algorithm") == Algorithm.FLOW_GRPO:
+        group = int(str(given.get("group") or GROUP))
+        # As many images for an update as of pairs: what a rollout costs stays what it was.
+        pairs = max(1, 2 * int(hints.get("pairs", base.pairs)) // group)
+        hints |= {"reward": Reward.WEIGHTED, "group": group, "pairs": pairs}
     changes = {**hints, **{name: value for name, value in given.items() if value is not None}}
     typed = {name: kinds[name](str(value)) if name in kinds else value for name, value in changes.items()}
     return replace(base, **typed)  # type: ignore[arg-type]

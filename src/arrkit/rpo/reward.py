@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from types import TracebackType
+from typing import TypeVar
 
 from PIL import Image, ImageDraw
 
@@ -27,6 +28,7 @@ from arrkit.judge.protocol import (
     CompareRequest,
     Order,
     Outcome,
+    ScoreRequest,
     Verdict,
     ZeroShotJudge,
     ZeroShotRequest,
@@ -34,6 +36,7 @@ from arrkit.judge.protocol import (
 )
 from arrkit.judge.session import JudgeSession
 from arrkit.rpo.background import Background
+from arrkit.rpo.grading import Grade, Painted, rule_by_scores
 from arrkit.rpo.ruling import (
     Candidates,
     FailureBudget,
@@ -56,6 +59,8 @@ __all__ = [
     "shown_source",
     "spending_metrics",
 ]
+
+A = TypeVar("A", Ruling, Grade)
 
 TIMEOUT = 1200.0
 """Seconds after which a presentation counts as failed. A hosted judge keeps to shorter limits of its own, and
@@ -139,7 +144,40 @@ class Referee:
         stayed away too long, the money is spent) this one and all later ones end with an
         :class:`~arrkit.errors.ArrkitError` that says so.
         """
-        return self._background.run(lambda: self._until_ruled(candidates, dimensions))
+        return self._background.run(
+            lambda: self._until_answered(
+                lambda: self._rule(candidates, dimensions), no_ruling, candidates.prompt
+            )
+        )
+
+    def grade(self, painted: Painted, *, dimensions: tuple[Dimension, ...] | None = None) -> Future[Grade]:
+        """Have one image scored by each criterion of the run's rubric, or of ``dimensions``.
+
+        The future ends as those of :meth:`submit` do, with a grade that may hold no score.
+        """
+        return self._background.run(lambda: self._graded(painted, dimensions))
+
+    def weigh(
+        self, candidates: Candidates, *, dimensions: tuple[Dimension, ...] | None = None
+    ) -> Future[Ruling]:
+        """A pair ruled by the weighted scores of its images, each of which is scored by itself."""
+
+        async def weighed() -> Ruling:
+            a, b = await together(
+                [
+                    self._graded(Painted(f"{candidates.id}/{name}", candidates.prompt, image), dimensions)
+                    for name, image in (("a", candidates.a), ("b", candidates.b))
+                ]
+            )
+            weights = self.weights if dimensions is None else weights_of(dimensions)
+            return rule_by_scores(a, b, weights, findings=bool(weights))
+
+        return self._background.run(weighed)
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """The weights of the run's criteria by their ids; empty where each prompt has criteria of its own."""
+        return {} if self._zero_shot else weights_of(self._dimensions)
 
     def check(self, task: Task = Task.T2I) -> None:
         """Ask the judge about two drawings, to find out that it is down before anything is loaded.
@@ -172,7 +210,10 @@ class Referee:
 
     # What follows runs in the loop alone.
 
-    async def _until_ruled(self, candidates: Candidates, dimensions: tuple[Dimension, ...] | None) -> Ruling:
+    async def _until_answered(
+        self, ask: Callable[[], Awaitable[A]], none: Callable[[str], A], prompt: Prompt
+    ) -> A:
+        """The answer that ``ask`` gives, once the judge is up; ``none`` makes one that says there is none."""
         async with self._slots:
             while True:
                 if self._outage is not None:
@@ -180,25 +221,56 @@ class Referee:
                 if self._fatal is not None:
                     raise self._fatal
                 try:
-                    ruling, gave_up = await self._rule(candidates, dimensions), False
+                    answer, gave_up = await ask(), False
                 except ImageUnreadable as error:
-                    return no_ruling(str(error))
+                    return none(str(error))
                 except Outage as error:
-                    ruling, gave_up = no_ruling(error.problems[0].what), True
+                    answer, gave_up = none(error.problems[0].what), True
                 except ArrkitError as error:
                     self._fatal = error
                     raise
                 finally:
-                    for each in candidates.prompt.sources:
+                    for each in prompt.sources:
                         each.release()
-                if ruling.outcome is not Outcome.FAILED:
+                if answer.outcome is not Outcome.FAILED:
                     self._failed_in_a_row = 0
-                    return ruling
+                    return answer
                 self._failed_in_a_row += 1
                 if self._failed_in_a_row < ALIKE and not gave_up and self._outage is None:
-                    return ruling
+                    return answer
                 if self._outage is None:
-                    self._outage = asyncio.create_task(self._wait_out(ruling.detail))
+                    self._outage = asyncio.create_task(self._wait_out(answer.detail))
+
+    async def _graded(self, painted: Painted, dimensions: tuple[Dimension, ...] | None) -> Grade:
+        return await self._until_answered(lambda: self._grade(painted, dimensions), _no_grade, painted.prompt)
+
+    async def _grade(self, painted: Painted, dimensions: tuple[Dimension, ...] | None) -> Grade:
+        prompt, shown = painted.prompt, _picture(painted.id, painted.image)
+        await self._session.prepare([shown, *prompt.sources])
+        under = await self._under(prompt, dimensions)
+        if isinstance(under, Ruling):
+            return Grade(outcome=under.outcome, detail=under.detail)
+        began = time.monotonic()
+        request = ScoreRequest(prompt.task, prompt.text, shown, under, prompt.sources)
+        try:
+            async with asyncio.timeout(self._timeout):
+                found = await self._session.score(request, image=painted.id)
+        except (ArrkitError, ImageUnreadable):
+            raise
+        except TimeoutError:
+            return _no_grade(f"no answer in {self._timeout:g} s")
+        except Exception as error:
+            return _no_grade(f"{type(error).__name__}: {error}")
+        scores = {each.criterion: each.score for each in found.scores if each.score is not None}
+        return Grade(scores, found.outcome, found.detail, time.monotonic() - began)
+
+    async def _under(
+        self, prompt: Prompt, dimensions: tuple[Dimension, ...] | None
+    ) -> tuple[Dimension, ...] | Ruling:
+        """What a prompt's images are judged under; or why there is nothing."""
+        if self._zero_shot and dimensions is None:
+            return await self._written(prompt)
+        return self._dimensions if dimensions is None else dimensions
 
     async def _rule(self, candidates: Candidates, dimensions: tuple[Dimension, ...] | None) -> Ruling:
         prompt = candidates.prompt
@@ -208,12 +280,9 @@ class Referee:
         if a.digest == b.digest:
             # Nobody can prefer one of two images that are the same, so nobody is asked.
             return Ruling(Label.TIE, outcome=Outcome.TIE)
-        under = self._dimensions if dimensions is None else dimensions
-        if self._zero_shot and dimensions is None:
-            written = await self._written(prompt)
-            if isinstance(written, Ruling):
-                return written
-            under = written
+        under = await self._under(prompt, dimensions)
+        if isinstance(under, Ruling):
+            return under
         began = time.monotonic()
         straight = CompareRequest(prompt.task, prompt.text, a, b, prompt.sources, under)
         turned = replace(straight, first=b, second=a)
@@ -347,6 +416,15 @@ def shown_source(prompt: Prompt) -> Picture | None:
 
 def _picture(name: str, image: Image.Image) -> Picture:
     return Picture(name, lambda: image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def weights_of(dimensions: tuple[Dimension, ...]) -> dict[str, float]:
+    """The weights of criteria by their ids."""
+    return {each.id: each.weight for dimension in dimensions for each in dimension.criteria}
+
+
+def _no_grade(detail: str) -> Grade:
+    return Grade(outcome=Outcome.FAILED, detail=detail)
 
 
 def _why(verdict: Verdict) -> str:

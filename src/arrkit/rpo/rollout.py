@@ -1,4 +1,4 @@
-"""Sampling two candidates for each prompt, and what training needs to remember of it.
+"""Sampling candidates for each prompt, and what training needs to remember of it.
 
 A rollout keeps, for each stochastic step, the latents as they were fed, the injected noise and the velocity:
 the difference form of :mod:`arrkit.rpo.kernel` needs neither the next latents nor a log-probability.
@@ -26,12 +26,16 @@ SHIFT = 3.0
 """The shift of the published code's grid."""
 
 
+PAIR = (0, 1)
+"""The two candidates of a pair."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trained:
     """A stochastic step of a batch: everything that its loss needs. Tensors are float32.
 
-    ``eps`` is (2 pairs, ...). ``x`` and ``v_old`` are the same, or (pairs, ...) where both candidates of a
-    pair are still one image: sample ``i`` is row ``i % len(x)``.
+    ``eps`` is (group x pairs, ...). ``x`` and ``v_old`` are the same, or (pairs, ...) where the candidates
+    of a prompt are still one image: sample ``i`` is row ``i % len(x)``.
     """
 
     step: Transition
@@ -43,11 +47,11 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Two candidates for each of a few prompts.
+    """Two candidates for each of a few prompts, or a group of them, or some of a group.
 
-    The batch holds the first candidates of all pairs, then the second ones. ``latents`` are clean,
-    (2 pairs, ...), float32; ``conditions`` has one entry a pair; ``forwards`` counts the samples that went
-    through the transformer.
+    The batch holds the first candidates of all prompts, then the second ones, and so on. ``latents`` are
+    clean, (group x pairs, ...), float32; ``conditions`` has one entry a prompt; ``forwards`` counts the
+    samples that went through the transformer.
     """
 
     conditions: tuple[Condition, ...]
@@ -57,8 +61,13 @@ class Rollout:
 
     @property
     def pairs(self) -> int:
-        """How many pairs there are."""
+        """How many prompts there are."""
         return len(self.conditions)
+
+    @property
+    def group(self) -> int:
+        """How many candidates each prompt has here."""
+        return len(self.latents) // len(self.conditions)
 
 
 class AstrayError(RunError):
@@ -118,12 +127,18 @@ def grid_for(policy: Policy, recipe: Recipe, condition: Condition) -> Grid:
 
 
 def first_latents(
-    policy: Policy, conditions: Sequence[Condition], ids: Sequence[str], recipe: Recipe, seed: int
+    policy: Policy,
+    conditions: Sequence[Condition],
+    ids: Sequence[str],
+    recipe: Recipe,
+    seed: int,
+    candidates: Sequence[int] = PAIR,
 ) -> Tensor:
-    """The noise that the candidates begin from, (2 pairs, ...) on the CPU; see ``Recipe.shared_start``."""
+    """The noise that candidates begin from, (candidates x pairs, ...) on the CPU; see
+    ``Recipe.shared_start``."""
     made = []
-    for candidate in "ab":
-        shared = "a" if recipe.shared_start else candidate
+    for candidate in candidates:
+        shared = side(0 if recipe.shared_start else candidate)
         for condition, name in zip(conditions, ids, strict=True):
             made.append(policy.noise(condition, _generator(seed_of(seed, "start", name, shared))))
     return torch.stack(made)
@@ -139,27 +154,30 @@ def roll_out(
     *,
     seed: int,
     device: torch.device,
+    candidates: Sequence[int] = PAIR,
 ) -> Rollout:
-    """Sample two candidates for each condition.
+    """Sample candidates for each condition.
 
     Args:
         conditions: one for each pair, all of one size.
         ids: names the pairs for their seeds; unique within the run.
         window: indices of the stochastic steps.
         seed: the run's.
+        candidates: their numbers; what is drawn for one does not depend on which others there are.
     """
     grid = grid_for(policy, recipe, conditions[0])
     steps = transitions(grid, window, recipe.noise, recipe.level)
     pairs = len(conditions)
-    # With one start for both, the candidates are one image until noise comes in: the velocity of the first
-    # stochastic step is still the same for both.
+    times = len(candidates)
+    # With one start for all, the candidates are one image until noise comes in: the velocity of the first
+    # stochastic step is still the same for all.
     alone = recipe.shared_start and bool(window)
-    both = [*conditions, *conditions]
-    x = first_latents(policy, conditions, ids, recipe, seed).to(device)
+    every = [*conditions] * times
+    x = first_latents(policy, conditions, ids, recipe, seed, candidates).to(device)
     x = x[:pairs] if alone else x
-    batch = policy.collate(conditions if alone else both)
+    batch = policy.collate(conditions if alone else every)
     draws = {
-        index: [_generator(seed_of(seed, "step", name, side, index)) for side in "ab" for name in ids]
+        index: [_generator(seed_of(seed, "step", name, side(n), index)) for n in candidates for name in ids]
         for index in window
     }
     trained = []
@@ -174,9 +192,14 @@ def roll_out(
             trained.append(Trained(step, timestep, x, eps, v))
             if alone:
                 alone = False
-                x, v, batch = torch.cat([x, x]), torch.cat([v, v]), policy.collate(both)
+                x, v, batch = torch.cat([x] * times), torch.cat([v] * times), policy.collate(every)
         x = take(x, v, step, eps)
     return Rollout(tuple(conditions), x, tuple(trained), forwards)
+
+
+def side(candidate: int) -> str:
+    """The name of a candidate in seeds and beside its answers: a, b, and from the third on its number."""
+    return "ab"[candidate] if candidate < 2 else str(candidate + 1)
 
 
 def _generator(seed: int) -> torch.Generator:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from arrkit.data.pairs import Label
 from arrkit.data.prompts import Prompt
@@ -64,6 +64,24 @@ class Ruling:
     detail: str = ""
     seconds: float = 0.0
 
+    @property
+    def answered(self) -> bool:
+        """Whether there is a ruling, be it a tie."""
+        return self.preferred is not None
+
+
+class Answered(Protocol):
+    """Whatever a judge was asked for in training: a ruling on a pair, or the scores of an image."""
+
+    @property
+    def answered(self) -> bool: ...
+
+    @property
+    def outcome(self) -> Outcome: ...
+
+    @property
+    def detail(self) -> str: ...
+
 
 def rule(ab: Verdict, ba: Verdict, *, findings: bool = True, seconds: float = 0.0) -> Ruling:
     """The ruling on a pair from the verdict with A shown first and the one with B shown first."""
@@ -101,35 +119,38 @@ def advantages(ruling: Ruling, win: float, lose: float) -> tuple[float, float] |
 
 
 class FailureBudget:
-    """Ends a run in which too many pairs get no ruling.
+    """Ends a run in which too many pairs get no ruling, or images no score.
 
     Args:
-        max_share: the share of the last ``window`` pairs that may be without one; 1 never ends a run.
-        window: how many pairs are looked at.
+        max_share: the share of the last ``window`` that may be without one; 1 never ends a run.
+        window: how many of them are looked at.
     """
 
     def __init__(self, max_share: float, window: int = WINDOW) -> None:
         self.max_share = max_share
-        self._last: deque[Ruling] = deque(maxlen=window)
+        self._last: deque[Answered] = deque(maxlen=window)
 
-    def add(self, rulings: Iterable[Ruling]) -> None:
-        """Count more pairs."""
-        self._last.extend(rulings)
+    def add(self, answers: Iterable[Answered]) -> None:
+        """Count more pairs, or images."""
+        self._last.extend(answers)
 
     @property
     def share(self) -> float:
-        """The share of the last pairs that have no ruling, in [0, 1]."""
-        return sum(each.preferred is None for each in self._last) / max(1, len(self._last))
+        """The share of the last pairs and images that have no answer, in [0, 1]."""
+        return sum(not each.answered for each in self._last) / max(1, len(self._last))
 
     def check(self) -> None:
         """Raise a resumable :class:`~arrkit.errors.RunError` where the budget is overspent."""
         if len(self._last) < min(FEWEST, self._last.maxlen or FEWEST) or self.share <= self.max_share:
             return
-        failed = [each for each in self._last if each.preferred is None]
+        failed = [each for each in self._last if not each.answered]
+        kinds = {isinstance(each, Ruling) for each in self._last}
+        asked = "pairs got no ruling" if kinds == {True} else "images got no score"
+        asked = "questions got no answer" if len(kinds) > 1 else asked
         ends = ", ".join(f"{count} {end}" for end, count in Counter(e.outcome for e in failed).most_common())
         last = next((each.detail for each in reversed(failed) if each.detail), "no reason was given")
         raise RunError(
-            f"{len(failed)} of the last {len(self._last)} pairs got no ruling from the judge ({ends}); "
+            f"{len(failed)} of the last {len(self._last)} {asked} from the judge ({ends}); "
             f"{self.max_share:.0%} are allowed",
             hint=f"The last reason: {last.splitlines()[0]}. Mend the judge, then go on with --resume.",
         )

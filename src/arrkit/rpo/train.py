@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arrkit.canonical import Json
-from arrkit.data.pairs import Label
 from arrkit.errors import RunError
 from arrkit.progress import Progress, Watch
 from arrkit.rpo import checkpoint
+from arrkit.rpo.grading import Grading, verdict_of
 from arrkit.rpo.log import Metrics, Trackers
 from arrkit.rpo.optimiser import Strikes
 from arrkit.rpo.policy import Policy
@@ -43,6 +43,9 @@ class Run:
         marks: what must agree with the run that a checkpoint is taken up by.
         compare: see :data:`Compare`; called on all processes.
         watch, notice: are told of the progress, and of each update that was skipped for bad numbers.
+        halt: says why the run should end before its time, or nothing; the same on all processes.
+
+    ``halted`` is what it said.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Run:
         trackers: Trackers | None,
         watch: Watch,
         notice: Callable[[str], None] = lambda _: None,
+        halt: Callable[[], str] = str,
     ) -> None:
         self.trainer = trainer
         self.folder = folder
@@ -65,6 +69,8 @@ class Run:
         self.trackers = trackers
         self.watch = watch
         self.notice = notice
+        self.halt = halt
+        self.halted = ""
         self.counts = {"decided": 0, "ties": 0, "failed": 0}
         self._saved = 0
         self._strikes = Strikes(plan.max_bad)
@@ -87,6 +93,9 @@ class Run:
         try:
             self._tell()
             while trainer.updates < self.plan.max_steps:
+                self.halted = self.halt()
+                if self.halted:
+                    break
                 self._once(metrics, judgments)
             self.save()
         except RunError as error:
@@ -105,8 +114,8 @@ class Run:
         self._count(done.judgments)
         after = self.trainer.updates
         if judgments is not None:
-            for name, prompt, ruling in done.judgments:
-                judgments.write(after, {"pair": name, "prompt": prompt, "ruling": to_json(ruling)})
+            for name, prompt, grading in done.judgments:
+                judgments.write(after, {"pair": name, "prompt": prompt, **_told(grading)})
         compared = self._compared(before, after)
         for row, update in zip(done.rows, done.updates, strict=True):
             step = int(row.pop("update"))
@@ -179,13 +188,19 @@ class Run:
         return error
 
     def _count(self, judgments: list[Judgment]) -> None:
-        for _, _, ruling in judgments:
-            ended = "failed" if ruling.preferred is None else "decided"
-            self.counts["ties" if ruling.preferred is Label.TIE else ended] += 1
+        for _, _, grading in judgments:
+            self.counts[verdict_of(grading, self.trainer.recipe, self.trainer.referee.weights)] += 1
 
     def _tell(self) -> None:
         if self.trainer.processes.is_main:
             self.watch(Progress("train", self.trainer.updates, self.plan.max_steps, dict(self.counts)))
+
+
+def _told(grading: Grading) -> dict[str, Json]:
+    """A judgment as it is written down: the one ruling on a pair, or all answers on a group."""
+    if len(grading.rulings) == 1 and not grading.grades:
+        return {"ruling": to_json(grading.rulings[0])}
+    return {"grading": to_json(grading)}
 
 
 def _passed(every: int, before: int, after: int) -> bool:

@@ -1,6 +1,6 @@
-"""One rollout and its updates: sample pairs, have them judged meanwhile, back-propagate, step.
+"""One rollout and its updates: sample pairs or groups, have them judged meanwhile, back-propagate, step.
 
-The order of work keeps training on policy and the judge off the critical path: every batch of pairs goes to
+The order of work keeps training on policy and the judge off the critical path: every batch goes to
 the judge as soon as it is decoded, while the next one is sampled; then, on a GPU, the batches whose rulings
 are in are back-propagated first. Nothing of the policy changes before all of them are. With a judge slower
 than that, gradients of the others can be made ready meanwhile, one pair after another
@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -21,7 +20,9 @@ import torch
 from arrkit.canonical import Json
 from arrkit.errors import RunError
 from arrkit.rpo.feed import Feed, batches
-from arrkit.rpo.foresight import Foreseen, can_foresee, foresee
+from arrkit.rpo.flight import Judged, ask_for, next_ready
+from arrkit.rpo.foresight import can_foresee, foresee
+from arrkit.rpo.grading import Grading, grading_metrics, worth
 from arrkit.rpo.learner import Learner, Sums
 from arrkit.rpo.lora import Average, adapter_norm, adapter_parameters
 from arrkit.rpo.optimiser import Update, finish_update, make_optimiser
@@ -29,38 +30,17 @@ from arrkit.rpo.policy import Policy
 from arrkit.rpo.processes import LostError, Processes
 from arrkit.rpo.recipe import Recipe
 from arrkit.rpo.reward import Referee
-from arrkit.rpo.rollout import Rollout, draw_window, require_finite, roll_out
-from arrkit.rpo.ruling import Candidates, FailureBudget, Ruling, advantages, judging_metrics, spending_metrics
+from arrkit.rpo.rollout import draw_window, require_finite, roll_out
+from arrkit.rpo.ruling import FailureBudget, spending_metrics
 from arrkit.serial import from_json, to_json
 
-
-@dataclass(slots=True)
-class Judged:
-    """A batch of pairs on its way through the judge: its rollout, and the rulings to come.
-
-    ``foreseen`` are gradients of its first pairs that were made ready before the rulings.
-    """
-
-    names: tuple[str, ...]
-    prompts: tuple[str, ...]
-    rollout: Rollout
-    futures: list[Future[Ruling]]
-    foreseen: list[Foreseen] = field(default_factory=list)
-    rulings: list[Ruling] = field(default_factory=list)
-
-    @property
-    def ready(self) -> bool:
-        """Whether all rulings are in."""
-        return all(future.done() for future in self.futures)
-
-
-Judgment = tuple[str, str, Ruling]
-"""The name of a pair, the id of its prompt, and its ruling."""
+Judgment = tuple[str, str, Grading]
+"""The name of a pair or group, the id of its prompt, and what the judge said of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """What one rollout came to: a row to be logged for each update, and the judgments of all pairs."""
+    """What one rollout came to: a row to be logged for each update, and all judgments."""
 
     rows: list[dict[str, float]]
     judgments: list[Judgment]
@@ -152,9 +132,9 @@ class Trainer:
             trouble = error
         self._stop_together(trouble)
         judgments = self._judgments(done)
-        facts = self._judging([ruling for _, _, ruling in judgments])
-        images = 2 * recipe.pairs
-        forwards = sum(judged.rollout.forwards for judged in done)
+        facts = self._judging([grading for _, _, grading in judgments])
+        images = recipe.group * recipe.pairs
+        forwards = sum(rollout.forwards for judged in done for rollout in judged.rollouts)
         rows: list[dict[str, float]] = []
         updates: list[Update] = []
         for number in range(recipe.updates):
@@ -174,23 +154,23 @@ class Trainer:
             rows.append(row)
             updates.append(update)
         self.rollouts += 1
-        self.budget.add(ruling for _, _, ruling in judgments)
+        self.budget.add(answer for _, _, grading in judgments for answer in grading.answers)
         return Advance(rows, judgments, updates)
 
     def _through_the_judge(self, waiting: list[Judged], clock: Clock) -> Iterator[Judged]:
         """Batches with their rulings, until all are through."""
         while waiting:
             while self.defer and not any(each.ready for each in waiting):
-                early = next((each for each in waiting if len(each.foreseen) < each.rollout.pairs), None)
+                early = next((each for each in waiting if len(each.foreseen) < len(each.names)), None)
                 if early is None:
                     break
                 with clock.phase("train"):
-                    early.foreseen.append(foresee(self.learner, early.rollout, len(early.foreseen)))
+                    early.foreseen.append(foresee(self.learner, early.rollouts[0], len(early.foreseen)))
             with clock.phase("judge"):
                 # A sum of gradients is rounded by its order. A run on a CPU is repeatable to the last bit,
                 # for which batches keep theirs; on a GPU sums differ from run to run anyway.
-                judged = _next_ready(waiting, in_order=self.processes.device.type == "cpu")
-            judged.rulings = [future.result() for future in judged.futures]
+                judged = next_ready(waiting, in_order=self.processes.device.type == "cpu")
+            judged.gradings = [each.result() for each in judged.asked]
             yield judged
 
     def _stop_together(self, trouble: RunError | None) -> None:
@@ -201,51 +181,64 @@ class Trainer:
             raise trouble or LostError("another process cannot go on, and said why")
 
     def _judgments(self, done: Sequence[Judged]) -> list[Judgment]:
-        """The rulings of all processes, in the order of the pairs."""
+        """The judgments of all processes, in the order of the pairs."""
         mine: list[Json] = [
-            [name, prompt, to_json(ruling)]
+            [name, prompt, to_json(grading)]
             for judged in done
-            for name, prompt, ruling in zip(judged.names, judged.prompts, judged.rulings, strict=True)
+            for name, prompt, grading in zip(judged.names, judged.prompts, judged.gradings, strict=True)
         ]
         rows = [row for several in self.processes.gather(mine) for row in cast("list[list[Json]]", several)]
-        found = [(str(name), str(prompt), from_json(Ruling, ruling)) for name, prompt, ruling in rows]
+        found = [(str(name), str(prompt), from_json(Grading, grading)) for name, prompt, grading in rows]
         return sorted(found, key=lambda each: int(each[0].rpartition("/")[2]))
 
     def _sample(self, window: Sequence[int], clock: Clock) -> Iterator[Judged]:
         recipe = self.recipe
         mine = self.processes.share(range(recipe.pairs))
         asked = self.feed.draw(self.rollouts, recipe.pairs, mine)
-        for several in batches(asked, max(1, self.batch // 2)):
+        # A group that is larger than a batch is sampled in parts; a pair never is.
+        part = recipe.group if recipe.group <= max(2, self.batch) else self.batch
+        for several in batches(asked, max(1, self.batch // recipe.group)):
             names = tuple(each.name for each in several)
-            with clock.phase("rollout"):
-                rollout = roll_out(
-                    self.policy,
-                    [each.condition for each in several],
-                    names,
-                    recipe,
-                    window,
-                    seed=self.seed,
-                    device=self.processes.device,
-                )
-                require_finite(rollout.latents, [f"pair {name}" for name in names])
-            if not self.ratio_checked:
-                self.learner.check_ratio(rollout)
-                self.ratio_checked = True
-            with clock.phase("decode"):
-                images = self.policy.decode(rollout.latents, [*rollout.conditions, *rollout.conditions])
-            pairs = zip(several, images[: rollout.pairs], images[rollout.pairs :], strict=True)
-            candidates = [Candidates(each.name, each.prompt, a, b) for each, a, b in pairs]
-            futures = [self.referee.submit(each) for each in candidates]
-            yield Judged(names, tuple(each.prompt.id for each in several), rollout, futures)
+            rollouts, images = [], []
+            for start in range(0, recipe.group, part):
+                with clock.phase("rollout"):
+                    rollout = roll_out(
+                        self.policy,
+                        [each.condition for each in several],
+                        names,
+                        recipe,
+                        window,
+                        seed=self.seed,
+                        device=self.processes.device,
+                        candidates=range(start, min(start + part, recipe.group)),
+                    )
+                    require_finite(rollout.latents, [f"pair {name}" for name in names])
+                if not self.ratio_checked:
+                    self.learner.check_ratio(rollout)
+                    self.ratio_checked = True
+                with clock.phase("decode"):
+                    conditions = [*rollout.conditions] * rollout.group
+                    images += self.policy.decode(rollout.latents, conditions)
+                rollouts.append(rollout)
+            answers = [
+                ask_for(self.referee, recipe, each.name, each.prompt, images[number :: len(several)])
+                for number, each in enumerate(several)
+            ]
+            yield Judged(names, tuple(each.prompt.id for each in several), tuple(rollouts), answers)
 
     def _learn(self, judged: Judged, sums: Sums) -> None:
-        given = [advantages(ruling, self.recipe.win, self.recipe.lose) for ruling in judged.rulings]
+        given = [worth(grading, self.recipe, self.referee.weights) for grading in judged.gradings]
         early = len(judged.foreseen)
         for foreseen, each in zip(judged.foreseen, given[:early], strict=True):
             if each is not None:
                 foreseen.settle(each, sums)
         judged.foreseen = []
-        self.learner.learn(judged.rollout, [None] * early + given[early:], sums)
+        left = [None] * early + given[early:]
+        first = 0
+        for rollout in judged.rollouts:
+            part = slice(first, first + rollout.group)
+            self.learner.learn(rollout, [None if each is None else each[part] for each in left], sums)
+            first += rollout.group
 
     def _finish(self, sums: Sums, names: Sequence[str]) -> Update:
         update = finish_update(
@@ -263,8 +256,8 @@ class Trainer:
             self.average.update()
         return update
 
-    def _judging(self, rulings: Sequence[Ruling]) -> dict[str, float]:
-        facts: dict[str, float] = dict(judging_metrics(rulings))
+    def _judging(self, gradings: Sequence[Grading]) -> dict[str, float]:
+        facts = grading_metrics(gradings, self.recipe, self.referee.weights)
         totals = self.referee.totals
         if totals is not None:
             facts |= spending_metrics(totals)
@@ -291,18 +284,3 @@ class Trainer:
         if torch.cuda.is_available():
             row["memory_gib"] = torch.cuda.max_memory_allocated(self.processes.device) / 2**30
         return row
-
-
-def _next_ready(waiting: list[Judged], *, in_order: bool) -> Judged:
-    """Take a batch whose rulings are in out of ``waiting``: the first one in, or the first in their order.
-
-    Waits where there is none.
-    """
-    while not in_order:
-        for index, judged in enumerate(waiting):
-            if judged.ready:
-                return waiting.pop(index)
-        open_futures = [future for judged in waiting for future in judged.futures if not future.done()]
-        wait(open_futures, return_when=FIRST_COMPLETED)
-    wait(waiting[0].futures)
-    return waiting.pop(0)
