@@ -174,6 +174,8 @@ def test_a_difference_is_paired_by_item():
     assert strict.high is not None
     assert strict.low is not None
     assert strict.high - strict.low < 0.2 * (apart.high - apart.low)  # what they share has no part in it
+    turned = dict(reversed(better.items()))
+    assert differences(run_of(base), run_of(dict(turned)))[1] == strict
     back = differences(run_of(dict(better)), run_of(base))[1]
     assert (back.value, back.low, back.high) == (
         pytest.approx(-(strict.value or 0)),

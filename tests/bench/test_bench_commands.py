@@ -187,6 +187,10 @@ def test_base_and_trained_are_painted_from_the_same_noise_and_compared(arrkit, f
         given = good(arrkit("score", "shapes", "--limit", "6", "--answers", file, "--json"))
         (told,) = json.loads(given.stdout)["columns"]
         assert told["scores"] == column["scores"]
+    part = good(arrkit("score", "shapes", "--limit", "3", "--answers", file, "--out", "part", "--json"))
+    assert json.loads(part.stdout)["columns"][0]["scores"][0]["scored"] == 3
+    kept = good(arrkit("score", "shapes", "--limit", "3", "--answers", "part/units.jsonl", "--json"))
+    assert json.loads(kept.stdout)["columns"] == json.loads(part.stdout)["columns"]
     table = json.loads(good(arrkit("table", "run", "--json")).stdout)
     rows = table[0]["rows"]
     assert [row["model"] for row in rows] == ["base", "trained"]
@@ -254,6 +258,10 @@ def test_a_folder_that_another_run_takes_over_keeps_none_of_its_units(arrkit, fo
     good(arrkit("run", "shapes", *QUICK, "--out", "fresh", "--seed", "1"))
     assert images(folder / "run") == images(folder / "fresh")
     assert report(folder / "run")["columns"] == report(folder / "fresh")["columns"]
+    units = folder / "run" / "base" / "units.jsonl"
+    assert len(units.read_text().splitlines()) == 6
+    good(arrkit("run", "shapes", *QUICK, "--seed", "1", "--limit", "3", "--out", "run", "--force"))
+    assert len(units.read_text().splitlines()) == 3
 
 
 def test_own_prompts_are_judged_in_pairs(arrkit, folder, adapter):

@@ -237,11 +237,11 @@ class Background:
             while True:
                 full = len(running) >= self._work.width
                 waited = running if full else {*running, getting}
-                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)  # one is through, if full
                 done = {task for task in running if task.done()}
                 running -= done
                 _harvest((done, running))
-                if getting.done() and len(running) < self._work.width:
+                if getting.done():
                     return getting.result()
         finally:
             getting.cancel()
