@@ -295,7 +295,7 @@ class TestRuns:
             "Qwen3-VL-8B, paper",
         ]
         assert table.rows[1][2] == "70.2 (-0.2)"
-        assert "1 numbers of ours. Of 1 that the paper has too, 1 have" in page.summary
+        assert "1 number of ours. The paper has 1 of them too, and 1 of its lie in" in page.summary
         assert "arrkit x: it is down" in page.notes
 
 

@@ -176,7 +176,7 @@ def usual_plan(grid: Grid) -> Plan:
             policies={"FLUX.1-Dev": Painter(policy=_FLUX), **_trained(_FLUX, "runs/rpo-flux")},
             benchmarks={
                 "GenEval": Column(benchmark="geneval"),
-                "DPG-Bench": Column(benchmark="dpg"),
+                "DPG-Bench": Column(benchmark="dpg?vqa=mplug"),
                 "TIIF": Column(benchmark="tiif?length=short", judge="openai:gpt-4o", scale=100),
                 "UniGenBench++ Short": Column(
                     benchmark="unigenbench?sets=en", judge="gemini:gemini-2.5-pro", scale=100

@@ -36,7 +36,7 @@ def summary(tables: Sequence[GridTable]) -> Iterable[str]:
     """How many cells are filled, and how far ours lie from the paper's."""
     cells = [cell for table in tables for row in table.rows for cell in row.cells]
     ours = [cell for cell in cells if cell.ours is not None]
-    yield f"{len(ours)} numbers of ours."
+    yield "1 number of ours." if len(ours) == 1 else f"{len(ours)} numbers of ours."
     gaps = [cell.gap for cell in ours if cell.gap is not None]
     within = [
         cell
@@ -48,27 +48,28 @@ def summary(tables: Sequence[GridTable]) -> Iterable[str]:
         and cell.ours.low <= cell.paper.value <= cell.ours.high
     ]
     if gaps:
-        yield f"Of {len(gaps)} that the paper has too, {len(within)} have its number in their 95 % interval."
+        yield f"The paper has {len(gaps)} of them too, and {len(within)} of its lie in our 95 % intervals."
     lacking = sum(bool(cell.trouble) for cell in cells)
     if lacking:
-        yield f"{lacking} cells are empty, since their runs came to nothing: see the notes."
+        yield f"Cells whose runs came to nothing: {lacking}."
 
 
 def _table(table: GridTable) -> Table:
+    """Each column as ours, the paper's, or both, as far as there are numbers."""
     columns = [Column(table.first)]
-    for name in table.columns:
-        columns.append(Column(name, ColumnKind.NUMBER, "ours, with its 95 % interval and n"))
-        if table.published:
+    rows: list[list[Shown]] = [[row.name] for row in table.rows]
+    for place, name in enumerate(table.columns):
+        cells = [row.cells[place] for row in table.rows]
+        papers = any(cell.paper is not None for cell in cells)
+        if any(cell.ours is not None for cell in cells) or not papers:
+            columns.append(Column(name, ColumnKind.NUMBER, "ours, with its 95 % interval and n"))
+            for row, cell in zip(rows, cells, strict=True):
+                row.append(_ours(cell))
+        if papers:
             columns.append(Column(f"{name}, paper", ColumnKind.TEXT, "as published"))
-    rows = []
-    for row in table.rows:
-        shown: list[Shown] = [row.name]
-        for cell in row.cells:
-            shown.append(_ours(cell))
-            if table.published:
-                shown.append(paper_text(cell))
-        rows.append(tuple(shown))
-    return Table(table.title, tuple(columns), tuple(rows))
+            for row, cell in zip(rows, cells, strict=True):
+                row.append(paper_text(cell))
+    return Table(table.title, tuple(columns), tuple(map(tuple, rows)))
 
 
 def _ours(cell: Cell) -> Shown:
