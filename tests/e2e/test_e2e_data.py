@@ -80,9 +80,9 @@ def test_what_is_only_missing_unreadable_or_odd_stops_nobody_unasked(arrkit, wri
     soft_rows(write_rows)
     result = arrkit("data", "check", "p.jsonl", "--open")
     assert result.exit_code == 0, result.stderr
-    assert "1 pairs have an image file that does not exist" in result.stdout
-    assert "3 pairs have an image that cannot be read" in result.stdout
-    assert "2 pairs are odd" in result.stdout
+    assert "1 pair with an image file that does not exist" in result.stdout
+    assert "3 pairs with an image that cannot be read" in result.stdout
+    assert "2 pairs with something odd" in result.stdout
     assert (
         arrkit("data", "check", "p.jsonl").stdout.count("p.jsonl:") == 4
     )  # the name, and what needs no look
@@ -110,7 +110,7 @@ def test_a_check_says_what_there_is(arrkit, write_rows, photos):
     said = arrkit("data", "check", "p.jsonl").stdout
     assert "3 pairs for t2i, 2 of them ties" in said
     assert "labels: A 1, tie 1, both_bad 1" in said
-    assert "1 groups of pairs, 1 pairs with votes, 1 pairs with a confidence" in said
+    assert "1 group of pairs, 1 pair with votes, 1 pair with a confidence" in said
 
 
 def test_a_dataset_is_checked_as_a_file_is(arrkit, folder):
@@ -144,6 +144,49 @@ def test_a_file_of_a_public_set_is_known_by_its_rows(arrkit, set_folder):
         "hpdv3/mine.json has the rows of hpdv3, whose files are called test.json or train.json"
         in wrong.stderr
     )
+
+
+def test_rows_that_cannot_be_used_are_named_and_strict_stops_at_them(arrkit, set_folder):
+    rows = json.loads((set_folder / "test.json").read_text())
+    del rows[1]["path2"], rows[4]["path2"]
+    rows[2] = "no row"
+    (set_folder / "test.json").write_text(json.dumps(rows))
+    found = arrkit("data", "check", "hpdv3:test", "--data", "hpdv3")
+    assert found.exit_code == 0, found.stderr
+    assert "hpdv3:test: 3 pairs for t2i" in found.stdout
+    assert "left out, it has no path2: 2, at test.json:1 (row 2), test.json:1 (row 5)" in found.stdout
+    assert "left out, it is not an object: 1, at test.json:1 (row 3)" in found.stdout
+    assert "No image was opened" in found.stderr
+    strict = arrkit("data", "check", "hpdv3:test", "--data", "hpdv3", "--strict")
+    assert strict.exit_code == 2
+    assert "test.json:1 (row 5): it has no path2" in strict.stderr
+    assert "3 problems." in strict.stderr
+    for command in (
+        ("judge", "eval", "--dataset", "hpdv3", "--judge", "shapes"),
+        ("data", "convert", "hpdv3", "pairs.jsonl"),
+    ):
+        stopped = arrkit(*command, "--data", "hpdv3", "--strict")
+        assert stopped.exit_code == 2
+        assert "test.json:1 (row 2): the row cannot be used: it has no path2" in stopped.stderr
+
+
+def test_the_rows_of_an_array_on_one_line_are_told_apart(arrkit, folder, photos):
+    rows = [{**GOOD, "prompt": "x", "id": "a"}, {**GOOD, "prompt": ""}, {**GOOD, "prompt": "x", "id": "a"}]
+    (folder / "p.json").write_text(json.dumps(rows))
+    said = arrkit("data", "check", "p.json").stderr
+    assert "p.json:1 (row 2): no prompt" in said
+    assert 'p.json:1 (row 3): id "a" stands on line 1 already' in said
+
+
+def test_a_file_of_a_public_set_is_no_file_of_pairs(arrkit, set_folder):
+    refused = arrkit("judge", "eval", "--pairs", "hpdv3/test.json", "--judge", "shapes")
+    assert refused.exit_code == 2
+    assert "hpdv3/test.json is a file of the set hpdv3" in refused.stderr
+    assert "--dataset hpdv3:test --data hpdv3 reads it" in refused.stderr
+
+
+def test_a_split_is_no_emoji(arrkit, folder):
+    assert arrkit("data", "check", "shapes-t2i:train", "--limit", "2").stdout.startswith("shapes-t2i:train: ")
 
 
 def test_a_set_in_a_folder_is_named_by_data_and_split(arrkit, set_folder):
@@ -270,6 +313,12 @@ def test_the_list_and_what_is_known_of_one(arrkit, folder):
         "$ arrkit data pull mmrb2:t2i",
     ):
         assert said in info
+    assert "$ arrkit data check mmrb2:edit --sample" in arrkit("data", "info", "mmrb2:edit").stdout
+    wrong = arrkit("data", "info", "mmrb2:edt")
+    assert wrong.exit_code == 2
+    assert 'unknown split "edt" (did you mean "edit"?)' in wrong.stderr
+    prompts = arrkit("data", "info", "sharegpt-4o-image")
+    assert "is a set of prompts for arrkit rpo, not of pairs" in prompts.stderr
     assert "rubric build" not in info
     assert "``" not in info
     wrong = arrkit("data", "info", "hpdv4")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from dataset_fixtures import mmrb2
+from dataset_fixtures import hpdv3, mmrb2
 from scripted import ScriptedJudge, pair
 
 from arrkit.commands.evaluate import evaluate_judge
@@ -124,6 +124,21 @@ def test_answers_that_go_by_place_need_all_pairs(arrkit, write_rows):
     assert "its answers go by their place among all pairs" in refused.stderr
 
 
+def test_answers_that_go_by_place_are_refused_where_the_set_leaves_out_rows(arrkit, folder, write_rows):
+    (folder / "set").mkdir()
+    hpdv3.write(folder / "set", 3)
+    command = ("judge", "score", "--judgments", "answers.jsonl", "--dataset", "hpdv3", "--data", "set")
+    write_rows("answers.jsonl", *({"vote": "[[A>B]]"} for _ in range(3)))
+    assert arrkit(*command).exit_code == 0
+    rows = json.loads(Path("set/test.json").read_text())
+    del rows[1]["path2"]
+    Path("set/test.json").write_text(json.dumps(rows))
+    refused = arrkit(*command, "--limit", "2")
+    assert refused.exit_code == 2
+    assert "hpdv3:test?data=set leaves out 1 row" in refused.stderr
+    assert "Give each answer the id of its pair." in refused.stderr
+
+
 def test_scoring_opens_no_image(arrkit, write_rows):
     rows = [
         {"id": str(n), "prompt": str(n), "images": [f"{n}a.png", f"{n}b.png"], "label": label, "topic": "x"}
@@ -166,7 +181,7 @@ def test_the_votes_of_gpt4o_give_the_number_that_the_paper_prints(arrkit, confor
     path = conformance / "genai_bench" / "image_edition_gpt4o.jsonl"
     result = arrkit("judge", "score", "--judgments", path, "--metric", "official:genai-bench")
     assert result.exit_code == 0, result.output
-    assert "53.5 [50, 57]   919 pairs" in result.stdout
+    assert "53.54 [50, 57]   919 pairs" in result.stdout
 
 
 class Repeating:

@@ -99,7 +99,7 @@ class TestCard:
         assert "It was not compared with its base model." in card
         assert "%" not in card
 
-    @pytest.mark.parametrize("task", (Task.T2I, Task.EDIT))
+    @pytest.mark.parametrize("task", [Task.T2I, Task.EDIT])
     def test_the_code_loads_the_adapter(self, task):
         source = code(model_card(facts(task=task, pictures=(CardPicture(HOSTILE, "0.png"),))))
         calls = [ast.unparse(node.func) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]

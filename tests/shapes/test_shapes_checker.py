@@ -194,7 +194,7 @@ def test_an_instruction_about_an_object_that_is_not_there_has_no_plan() -> None:
         assert plan_edit(edit, look) is None
 
 
-@pytest.mark.parametrize("task", (Task.T2I, Task.EDIT))
+@pytest.mark.parametrize("task", [Task.T2I, Task.EDIT])
 def test_the_overall_score_finds_the_better_of_a_pair(task: Task) -> None:
     pairs = list(ShapesDataset(task, "train", n=120, seed=3, noise=0, ties=0))
     right = 0

@@ -94,7 +94,7 @@ def test_a_statement_of_the_flaw_is_turned_round(statement: str, task: Task, che
     assert asked(statement, task)[check] is True
 
 
-@pytest.mark.parametrize("task", (Task.T2I, Task.EDIT))
+@pytest.mark.parametrize("task", [Task.T2I, Task.EDIT])
 @pytest.mark.parametrize(
     "statement",
     [
@@ -131,7 +131,7 @@ def test_a_named_object_does_not_change_what_is_asked_of_it() -> None:
     assert asked("The number of red circles matches the prompt") == {Check.COUNT: False}
 
 
-@pytest.mark.parametrize("task", (Task.T2I, Task.EDIT))
+@pytest.mark.parametrize("task", [Task.T2I, Task.EDIT])
 def test_every_wording_of_the_judge_is_read_back_as_its_check(task: Task) -> None:
     own = {Check.EXECUTED, Check.PRESERVED, Check.BACKGROUND_KEPT}
     checks = set(Check) - (own if task is T2I else {Check.BACKGROUND})

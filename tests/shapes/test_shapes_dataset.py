@@ -14,7 +14,7 @@ from arrkit.shapes.edits import EditKind, parse_instruction
 from arrkit.shapes.flaws import EDIT_FLAWS, PROMPT_FLAWS, utility
 from arrkit.shapes.grammar import Family, parse_prompt, prompts
 
-tasks = pytest.mark.parametrize("task", (Task.T2I, Task.EDIT))
+tasks = pytest.mark.parametrize("task", [Task.T2I, Task.EDIT])
 FLAWS = {Task.T2I: PROMPT_FLAWS, Task.EDIT: EDIT_FLAWS}
 
 

@@ -93,7 +93,7 @@ def share_right(shown: Sequence[PreferencePair], order: Order, verdicts: Sequenc
     return sum(right(p, order, v) for p, v in zip(shown, verdicts, strict=True)) / len(shown)
 
 
-@pytest.mark.parametrize("task", (Task.T2I, Task.EDIT))
+@pytest.mark.parametrize("task", [Task.T2I, Task.EDIT])
 def test_without_criteria_it_is_little_better_than_chance_and_with_sensible_ones_mostly_right(
     task: Task,
 ) -> None:
@@ -103,7 +103,7 @@ def test_without_criteria_it_is_little_better_than_chance_and_with_sensible_ones
     assert share_right(shown, Order.AB, run(each, shown, Order.AB, rubric(*SENSIBLE[task]))) > 0.9
 
 
-@pytest.mark.parametrize("task", (Task.T2I, Task.EDIT))
+@pytest.mark.parametrize("task", [Task.T2I, Task.EDIT])
 @pytest.mark.parametrize("ruled", [False, True])
 def test_the_order_of_presentation_does_not_matter(task: Task, ruled: bool) -> None:
     under = rubric(*SENSIBLE[task]) if ruled else ()
@@ -269,7 +269,7 @@ def recovers(each: ShapesJudge, pair: PreferencePair, drafts: Sequence[Draft]) -
     return all(right(pair, order, run(each, [pair], order, under)[0]) for order in Order)
 
 
-@pytest.mark.parametrize("task", (Task.T2I, Task.EDIT))
+@pytest.mark.parametrize("task", [Task.T2I, Task.EDIT])
 def test_most_proposals_recover_the_choice_at_once_most_others_after_refinement(task: Task) -> None:
     each = judge()
     fates = {"at once": 0, "refined": 0, "never": 0}

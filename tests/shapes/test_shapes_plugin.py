@@ -75,7 +75,7 @@ def test_the_class_refuses_what_the_spec_refuses(wrong: dict[str, object]) -> No
         ShapesDataset(Task.T2I, **wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("task", (Task.T2I, Task.EDIT))
+@pytest.mark.parametrize("task", [Task.T2I, Task.EDIT])
 def test_prompts_tell_nothing_of_label_or_flaws(task: Task) -> None:
     """A prompt is drawn before the flaws: the words of a flaw do not come up, and labels are even in each."""
     pairs = list(ShapesDataset(task, n=1200, ties=0))
@@ -88,7 +88,7 @@ def test_prompts_tell_nothing_of_label_or_flaws(task: Task) -> None:
         assert abs(labels.count(Label.A) - 100) <= 28
 
 
-@pytest.mark.parametrize("task", (Task.T2I, Task.EDIT))
+@pytest.mark.parametrize("task", [Task.T2I, Task.EDIT])
 def test_the_candidates_of_a_pair_never_look_the_same(task: Task) -> None:
     for pair in ShapesDataset(task, n=40, ties=1):
         assert pair.a.digest != pair.b.digest
