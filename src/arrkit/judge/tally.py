@@ -1,8 +1,8 @@
 """Counting what a judge said, in memory that does not grow with the number of pairs.
 
-One pair under one rubric falls into one of 48 cells: the human label (A, B, neither) x what the judge chose with
-A shown first (A, B, tie, none) x what it chose with B shown first. What the counts say, and by which rules,
-is :mod:`arrkit.judge.measures`.
+One pair under one rubric falls into one of 48 cells: the human label (A, B, neither) x what the judge chose
+with A shown first (A, B, tie, none) x what it chose with B shown first. What the counts say, and by which
+rules, is :mod:`arrkit.judge.measures`.
 """
 
 from __future__ import annotations
