@@ -198,7 +198,7 @@ class Repeating:
 
 
 def test_a_dataset_with_a_repeated_id_keeps_its_report_without_metrics(folder):
-    options = EvalOptions(judge="shapes", out=folder / "run")
+    options = EvalOptions(judge=("shapes",), out=folder / "run")
     report = evaluate_judge(options, pairs=Repeating(), judge=ScriptedJudge())
     assert report.rows[0].stats.pairs == 3
     assert report.rows[0].metrics == ()

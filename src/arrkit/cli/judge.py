@@ -129,7 +129,7 @@ def _foresee(options: EvalOptions | BiasOptions, as_json: bool) -> None:
     from arrkit.cli import draw
     from arrkit.commands.evaluate import forecast_judge
 
-    draw.forecast(draw.console(), options.judge, forecast_judge(options), as_json=as_json)
+    draw.forecast(draw.console(), ", ".join(options.judge), forecast_judge(options), as_json=as_json)
 
 
 def _draw(report: JudgeReport, as_json: bool, *, bias: bool) -> None:

@@ -7,7 +7,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import typer
 
@@ -45,8 +45,13 @@ def read_config(path: Path | None, command: str, commands: Mapping[str, type]) -
     own = tables.get(group, {})
     values = {_field(key): value for key, value in tables.get(SHARED, {}).items()}
     values |= {_field(key): value for key, value in (own.get(name, {}) if name else own).items()}
-    names = {each.name for each in declared(commands[command])}
-    return {key: value for key, value in values.items() if key in names}
+    kinds = {each.name: each.type for each in declared(commands[command])}
+    # What may be given several times may stand in the file as one value; its letters are not several.
+    return {
+        key: [value] if get_origin(kinds[key]) is tuple and isinstance(value, str) else value
+        for key, value in values.items()
+        if key in kinds
+    }
 
 
 def _problems(path: Path, tables: Mapping[str, Any], commands: Mapping[str, type]) -> list[Problem]:

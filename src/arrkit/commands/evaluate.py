@@ -13,13 +13,13 @@ from arrkit.commands.inputs import (
     NamedRubric,
     contenders,
     open_dataset,
-    open_judge,
     open_rubrics,
 )
 from arrkit.commands.judges import Bench, ChosenJudge
 from arrkit.commands.metrics import chosen_metrics, with_metrics
-from arrkit.commands.options import BiasOptions, EvalOptions, JudgingOptions
+from arrkit.commands.options import AskingOptions, BiasOptions, EvalOptions
 from arrkit.commands.pages import PAGE_PAIRS, judge_page
+from arrkit.commands.panels import ChosenPanel, PanelBench, open_panel
 from arrkit.commands.runs import open_run
 from arrkit.commands.sources import check_fields
 from arrkit.concurrency import run_sync
@@ -29,6 +29,7 @@ from arrkit.errors import InputError, RunError
 from arrkit.judge.answered import JUDGMENTS, Answered, write_judgments
 from arrkit.judge.calls.dry import Forecast
 from arrkit.judge.choices import Orders
+from arrkit.judge.ensemble import Panel
 from arrkit.judge.evaluate import Contender, Evaluation, judge_pairs
 from arrkit.judge.metrics import Metric
 from arrkit.judge.protocol import Judge
@@ -124,7 +125,7 @@ def _measure(
 class _Subject:
     """All that a measurement is of, and what decides its results."""
 
-    judge: ChosenJudge
+    judge: ChosenJudge | ChosenPanel
     dataset: PairDataset
     rubrics: list[NamedRubric]
     tried: list[Contender]
@@ -134,7 +135,7 @@ class _Subject:
 
 def _subject(options: EvalOptions | BiasOptions, judge: Judge | None, pairs: PairDataset | None) -> _Subject:
     rubrics = open_rubrics(options.rubric)
-    chosen = open_judge(options, ready=judge)
+    chosen = open_panel(options, ready=judge)
     task = rubrics[0].rubric.task if rubrics else None
     dataset = pairs if pairs is not None else open_dataset(options, task=task, split="test")
     check_fields(dataset, options.by if isinstance(options, EvalOptions) else ())
@@ -144,7 +145,14 @@ def _subject(options: EvalOptions | BiasOptions, judge: Judge | None, pairs: Pai
         "dataset": dataset.name,
         "rubric": [each.digest for each in rubrics] + [f"{ZERO_SHOT}:{zero_shot}"] * bool(zero_shot),
     }
-    tried = contenders(rubrics, baseline=options.baseline or NO_RUBRIC in options.rubric, zero_shot=zero_shot)
+    protocols = options.protocol if isinstance(options, EvalOptions) else ()
+    tried = contenders(
+        rubrics,
+        baseline=options.baseline or NO_RUBRIC in options.rubric,
+        zero_shot=zero_shot,
+        protocols=protocols,
+        items=options.criteria,
+    )
     metrics = chosen_metrics(options, ready=pairs is not None) if isinstance(options, EvalOptions) else ()
     check_fields(dataset, [field for each in metrics for field in each.asked], "--metric")
     return _Subject(chosen, dataset, rubrics, tried, known, metrics)
@@ -162,26 +170,32 @@ def forecast_judge(options: EvalOptions | BiasOptions) -> Forecast:
 
 
 def foresee(
-    judge: ChosenJudge, dataset: PairDataset, tried: Sequence[Contender], *, orders: Orders, seed: int
+    judge: ChosenJudge | ChosenPanel,
+    dataset: PairDataset,
+    tried: Sequence[Contender],
+    *,
+    orders: Orders,
+    seed: int,
 ) -> Forecast:
     """What judging ``dataset`` would send and cost; ``InputError`` for a judge that sends nothing."""
 
     async def count() -> None:
         try:
-            await judge_pairs(session, dataset, tried, orders=orders, seed=seed)
+            await judge_pairs(panel, dataset, tried, orders=orders, seed=seed)
         finally:
-            await session.judge.aclose()
+            await panel.aclose()
 
-    with judge.on_paper() as (session, forecast):
+    with judge.on_paper() as (asked, forecast):
+        panel = asked if isinstance(asked, Panel) else Panel((asked,))
         run_sync(count())
         return forecast
 
 
 async def measure(
-    bench: Bench,
+    bench: Bench | PanelBench,
     dataset: PairDataset,
     tried: Sequence[Contender],
-    options: JudgingOptions,
+    options: AskingOptions,
     *,
     orders: Orders,
     tie_credit: float,
@@ -196,19 +210,19 @@ async def measure(
 
     ``save`` is given each judgment, in the order of the data.
     """
-    session = bench.session
+    panel = bench.panel
     total = dataset.size()
-    before = Counter(session.outcomes)
+    before = Counter(panel.outcomes)
     shaped = {digest for each in rubrics for digest in each.rubric.provenance.build_pairs}
 
     def tell(evaluation: Evaluation) -> None:
         done = evaluation.pairs + len(evaluation.skipped)
-        ends = {str(outcome): count for outcome, count in (session.outcomes - before).items()}
+        ends = {str(outcome): count for outcome, count in (panel.outcomes - before).items()}
         watch(Progress(stage, done, total, ends))
 
     try:
         evaluation = await judge_pairs(
-            session,
+            panel,
             dataset,
             tried,
             orders=orders,
@@ -222,7 +236,7 @@ async def measure(
             on_saved=save,
         )
     finally:
-        await session.judge.aclose()
+        await panel.aclose()
     if evaluation.pairs == 0:
         first = evaluation.skipped[0]
         raise RunError(
@@ -232,27 +246,28 @@ async def measure(
     if not any(count for tally in evaluation.tallies for end, count in tally.outcomes.items() if end.settled):
         asked = sum(tally.expected for tally in evaluation.tallies)
         raise RunError(
-            f"{session.judge.name} gave no answer in {asked} judgments",
+            f"{panel.name} gave no answer in {asked} judgments",
             hint=f"The first ended as {evaluation.trouble}",
         )
     report = JudgeReport(
-        judge=session.judge.name,
+        judge=panel.name,
         dataset=DatasetRef(dataset.name, f"sha256:{evaluation.digest}", evaluation.pairs),
         orders=orders,
         tie_credit=tie_credit,
         seed=options.seed,
-        rows=make_rows(evaluation, tried, tie_credit=tie_credit, seed=options.seed),
+        rows=make_rows(evaluation, tried, panel, tie_credit=tie_credit, seed=options.seed),
         skipped=tuple(evaluation.skipped),
         left_out=left_out(dataset),
         seen=evaluation.shaped,
         trouble=evaluation.trouble,
-        asked=session.asked,
-        replayed=session.replayed,
+        asked=panel.asked,
+        replayed=panel.replayed,
         run=str(run.path) if run else "",
-        scoring=dict(session.scorings),
-        low_mass=session.low_mass,
+        scoring=dict(panel.scorings),
+        low_mass=panel.low_mass,
         calls=bench.totals,
         remarks=bench.remarks,
+        ensemble=panel.rule,
     )
     if all(row.stats.pairs == row.stats.ties for row in report.rows):
         raise InputError(

@@ -245,7 +245,7 @@ class _Judging:
     ) -> EvalOptions | BiasOptions:
         plan = self.plan
         options = kind(
-            judge=judge,
+            judge=(judge,),
             dataset=plan.datasets[dataset],
             rubric=tuple(rubrics),
             baseline=NONE in rubrics,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from arrkit.backends.registry import make_dataset
 from arrkit.backends.spec import Spec
 from arrkit.commands.judges import ChosenJudge, choose_judge
-from arrkit.commands.options import DataOptions, JudgingOptions
+from arrkit.commands.options import AskingOptions, DataOptions, JudgingOptions
 from arrkit.commands.sources import dataset_record, named_spec, refuse_clashes, selection, take
 from arrkit.data.native import open_pairs
 from arrkit.data.pairs import PairDataset, Task
@@ -78,11 +78,18 @@ def open_judge(options: JudgingOptions, *, ready: Judge | None = None, findings:
     Raises:
         InputError: no such judge, or none is named for the user's own pairs.
     """
+    return open_named_judge(options.judge, options, ready=ready, findings=findings)
+
+
+def open_named_judge(
+    spec: str, options: AskingOptions, *, ready: Judge | None = None, findings: bool = False
+) -> ChosenJudge:
+    """The judge of ``spec``, to be asked as the options say; else as :func:`open_judge`."""
     refuse_clashes(options)
     if ready is not None:
         return ChosenJudge(ready, options)
     embedded = options.pairs is None and (not options.dataset or _is_embedded(options.dataset))
-    return choose_judge(options.judge or (EMBEDDED_JUDGE if embedded else ""), options, findings=findings)
+    return choose_judge(spec or (EMBEDDED_JUDGE if embedded else ""), options, findings=findings)
 
 
 def _refuse_benchmark(spec: Spec) -> None:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, cast
 from arrkit.backends.listing import Group, Status, list_plugins
 from arrkit.backends.registry import make_judge
 from arrkit.bench.asking import JudgeAsker, refuse_wordless
-from arrkit.commands.options import JudgingOptions
+from arrkit.commands.options import AskingOptions
 from arrkit.errors import InputError
 from arrkit.judge.calling import Calls
 from arrkit.judge.calls.batcher import Batcher
 from arrkit.judge.calls.cache import AnswerCache, opened_cache
 from arrkit.judge.calls.caller import Caller
 from arrkit.judge.calls.dry import DryCaller, Forecast
+from arrkit.judge.calls.money import Budget
 from arrkit.judge.calls.totals import CallTotals
+from arrkit.judge.ensemble import Panel
 from arrkit.judge.paper import PaperSession
 from arrkit.judge.protocol import Judge
 from arrkit.judge.session import JudgeSession
@@ -47,6 +49,11 @@ class Bench:
     revive: Callable[[], None] = lambda: None
 
     @property
+    def panel(self) -> Panel:
+        """The judge as one that decides alone."""
+        return Panel((self.session,))
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """What a person should hear of the cache."""
         return () if self.cache is None else tuple(dict.fromkeys(self.cache.remarks))
@@ -70,7 +77,7 @@ class ChosenJudge:
     probability of one word would be cheaper.
     """
 
-    def __init__(self, made: Judge | Transport, options: JudgingOptions, *, findings: bool = False) -> None:
+    def __init__(self, made: Judge | Transport, options: AskingOptions, *, findings: bool = False) -> None:
         self._options = options
         self._findings = findings
         self._judge: Judge | None = None
@@ -83,8 +90,14 @@ class ChosenJudge:
             self.name = self._on(DryCaller(made)).name
 
     @contextmanager
-    def at_work(self, run: RunFolder | None = None) -> Iterator[Bench]:
-        """The judge, asked through the journal of ``run``. Whoever gets the session closes its judge."""
+    def at_work(
+        self, run: RunFolder | None = None, *, budget: Budget | None = None, batches: str = "batches.jsonl"
+    ) -> Iterator[Bench]:
+        """The judge, asked through the journal of ``run``. Whoever gets the session closes its judge.
+
+        ``budget`` is one shared with other judges; ``batches`` is the file in the run's folder that remembers
+        what was handed in.
+        """
         options, made = self._options, self._transport
         journal = None if run is None else run.journal
         if self._judge is not None:
@@ -94,7 +107,7 @@ class ChosenJudge:
         assert made is not None
         width = self._width
         with _cache(options) as cache:
-            caller = self._caller(made, cache, run)
+            caller = self._caller(made, cache, run, budget, batches)
             # The caller has the one retry loop: a second one on top would multiply the attempts. It bounds
             # the requests too; twice as many are let in, so that images are ready when one may be sent.
             session = JudgeSession(self._on(caller), journal, concurrency=2 * width, retries=0)
@@ -117,29 +130,45 @@ class ChosenJudge:
             yield AskerBench(asker, max(2, width), caller.totals, cache, caller.revive)
 
     @contextmanager
-    def on_paper(self) -> Iterator[tuple[PaperSession, Forecast]]:
-        """The judge with nothing sent: every call is counted, and fails unless the cache has its answer."""
+    def on_paper(self, forecast: Forecast | None = None) -> Iterator[tuple[PaperSession, Forecast]]:
+        """The judge with nothing sent: every call is counted, and fails unless the cache has its answer.
+
+        ``forecast`` is one to count in.
+        """
         if self._transport is None:
             raise InputError(
                 f"{self.name} sends nothing, so there is nothing to foresee", hint="Leave out --dry-run."
             )
         with _cache(self._options) as cache:
-            caller = DryCaller(self._transport, cache=cache)
+            caller = DryCaller(self._transport, cache=cache, forecast=forecast)
             yield PaperSession(self._on(caller), concurrency=64, retries=0), caller.forecast
+
+    @property
+    def sends(self) -> bool:
+        """Whether asking it sends requests to a model."""
+        return self._transport is not None
 
     @property
     def _width(self) -> int:
         return BATCH_WIDTH if self._options.batch else self._options.concurrency
 
-    def _caller(self, made: Transport, cache: AnswerCache | None, run: RunFolder | None) -> Caller:
+    def _caller(
+        self,
+        made: Transport,
+        cache: AnswerCache | None,
+        run: RunFolder | None,
+        budget: Budget | None = None,
+        batches: str = "batches.jsonl",
+    ) -> Caller:
         options = self._options
         return Caller(
-            Batcher(made, run.path / "batches.jsonl") if options.batch and run is not None else made,
+            Batcher(made, run.path / batches) if options.batch and run is not None else made,
             cache=cache,
             concurrency=self._width,
             rpm=options.rpm,
             tpm=options.tpm,
             max_cost=options.max_cost,
+            budget=budget,
             wide=options.batch,
             seed=options.seed,
         )
@@ -154,7 +183,7 @@ class ChosenJudge:
         )
 
 
-def choose_judge(spec: str, options: JudgingOptions, *, findings: bool = False) -> ChosenJudge:
+def choose_judge(spec: str, options: AskingOptions, *, findings: bool = False) -> ChosenJudge:
     """The judge of a spec; ``findings`` as for :class:`ChosenJudge`.
 
     Raises:
@@ -171,7 +200,7 @@ def choose_judge(spec: str, options: JudgingOptions, *, findings: bool = False) 
     )
 
 
-def _cache(options: JudgingOptions) -> AbstractContextManager[AnswerCache | None]:
+def _cache(options: AskingOptions) -> AbstractContextManager[AnswerCache | None]:
     return _nothing() if options.no_cache else opened_cache(options.cache)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from arrkit.data.pairs import Task
-from arrkit.judge.choices import Orders, Scoring
+from arrkit.judge.choices import Ensemble, JudgeProtocol, Orders, Scoring
 from arrkit.options import Opt
 
 
@@ -104,13 +104,9 @@ class DataOptions(TakeOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgingOptions(DataOptions):
-    """Which pairs, which judge, and how it is asked."""
+class AskingOptions(DataOptions):
+    """Which pairs, and how judges are asked."""
 
-    judge: Annotated[
-        str,
-        Opt("judge plug-in, such as shapes or vllm:Qwen/Qwen3-VL-8B-Instruct", metavar="SPEC"),
-    ] = ""
     scoring: Annotated[
         Scoring, Opt("how a hosted judge is asked; auto takes the best that the model can do", rare=True)
     ] = Scoring.AUTO
@@ -149,16 +145,48 @@ class JudgingOptions(DataOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuringOptions(JudgingOptions):
-    """Under which rubrics a judge is measured, and where the run goes."""
+class JudgingOptions(AskingOptions):
+    """Which pairs, which judge, and how it is asked."""
 
+    judge: Annotated[
+        str,
+        Opt("judge plug-in, such as shapes or vllm:Qwen/Qwen3-VL-8B-Instruct", metavar="SPEC"),
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuringOptions(AskingOptions):
+    """Which judge is measured, or several that decide together; under which rubrics; where the run goes."""
+
+    judge: Annotated[
+        tuple[str, ...],
+        Opt(
+            "judge plug-in, such as shapes or vllm:Qwen/Qwen3-VL-8B-Instruct; repeatable with --ensemble",
+            metavar="SPEC",
+        ),
+    ] = ()
+    ensemble: Annotated[
+        Ensemble | None,
+        Opt("how several judges decide; cascade asks the next one where this one is unsure"),
+    ] = None
+    margin: Annotated[
+        float | None,
+        Opt("margin from which a cascade takes a judge's word [0.1]", low=0, high=1, metavar="X", rare=True),
+    ] = None
     rubric: Annotated[
         tuple[str, ...],
         Opt("rubric file or shipped name, zero-shot, or none; repeat for rows", metavar="FILE|NAME"),
     ] = ()
     baseline: Annotated[bool, Opt("also judge without a rubric, to compare with")] = True
     criteria: Annotated[
-        int, Opt("criteria that zero-shot asks for, for each prompt", low=1, high=20, metavar="N", rare=True)
+        int,
+        Opt(
+            "criteria that zero-shot, a checklist or a plan may have, for each prompt or pair",
+            low=1,
+            high=20,
+            metavar="N",
+            rare=True,
+        ),
     ] = 5
     tie_credit: Annotated[
         float, Opt("what a judge's tie earns on a pair that people decided", low=0, high=1, metavar="X")
@@ -171,6 +199,10 @@ class MeasuringOptions(JudgingOptions):
 class EvalOptions(MeasuringOptions):
     """Options of ``arrkit judge eval``."""
 
+    protocol: Annotated[
+        tuple[JudgeProtocol, ...],
+        Opt("how the judge comes to a choice; repeat for rows [pairwise]"),
+    ] = ()
     orders: Annotated[Orders, Opt("presentations; forward shows the preferred image first")] = Orders.BOTH
     metric: Annotated[
         tuple[str, ...],

@@ -25,3 +25,16 @@ class Scoring(StrEnum):
     DECISION = "decision"
     LOGPROB = "logprob"
     GENERATE = "generate"
+
+
+class Ensemble(StrEnum):
+    """How several judges decide as one.
+
+    ``majority`` takes the choice that most of them made, ``mean`` the side that is ahead on average.
+    ``cascade`` asks one after the other, and the next only where this one is not sure: its orders disagree,
+    it decides nothing, or its margin is small.
+    """
+
+    MAJORITY = "majority"
+    MEAN = "mean"
+    CASCADE = "cascade"

@@ -12,41 +12,30 @@ import heapq
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from arrkit.concurrency import run_bounded, together
 from arrkit.data.filters import field_text
 from arrkit.data.pairs import ImageUnreadable, Label, PreferencePair
 from arrkit.errors import InputError
 from arrkit.judge.answered import Answered, Choice, answered, choice_of
+from arrkit.judge.calibration import CalibrationTally, pair_weights
 from arrkit.judge.choices import Orders
+from arrkit.judge.ensemble import Panel
 from arrkit.judge.judged import Judged
-from arrkit.judge.protocol import (
-    Order,
-    Outcome,
-    Verdict,
-    ZeroShotRequest,
-    compare_request,
-    draft_dimensions,
-)
+from arrkit.judge.meter import Meter
+from arrkit.judge.protocol import Order
+from arrkit.judge.protocols.asking import judge_under
+from arrkit.judge.protocols.contender import Contender
 from arrkit.judge.session import JudgeSession
+from arrkit.judge.stages import StageTally
 from arrkit.judge.tally import PairedTally, Tally
-from arrkit.rubric.model import SHORT_DIGEST, Dimension
+from arrkit.rubric.model import SHORT_DIGEST
+
+__all__ = ["MAX_GROUPS", "Case", "Contender", "Evaluation", "Skipped", "judge_pairs", "presentations"]
 
 MAX_GROUPS = 100
 """How many values a field of ``--by`` may take before the breakdown is refused as unreadable."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """What a judge is tried under: a rubric's dimensions, or none at all (an empty digest).
-
-    With ``zero_shot`` the judge writes so many criteria for each prompt itself, before it sees an image.
-    """
-
-    name: str
-    dimensions: tuple[Dimension, ...] = ()
-    digest: str = ""
-    zero_shot: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +80,9 @@ class Evaluation:
     pairs whose metadata say so. ``digest`` is over the digests of all pairs judged, in order. ``shaped``
     counts the pairs that a rubric was built from. ``cases`` is the bounded sample, most telling first.
     ``trouble`` is the first reason, in the order of the data, why a judgment decided nothing.
+    ``calibrations[i]`` compares what contender ``i`` made the judge say with people's votes; ``stages[i][j]``
+    counts what judge ``j`` of several said under it, and is empty for a judge alone. ``meters[i]`` counts what
+    contender ``i`` takes.
     """
 
     tallies: list[Tally]
@@ -98,6 +90,9 @@ class Evaluation:
     groups: dict[str, dict[str, list[Tally]]]
     skipped: list[Skipped]
     cases: list[Case]
+    calibrations: list[CalibrationTally]
+    stages: list[list[StageTally]]
+    meters: list[Meter]
     pairs: int = 0
     shaped: int = 0
     digest: str = ""
@@ -117,7 +112,7 @@ def presentations(pair: PreferencePair, orders: Orders, seed: int) -> tuple[Orde
 
 
 async def judge_pairs(
-    session: JudgeSession,
+    judge: JudgeSession | Panel,
     pairs: Iterable[PreferencePair],
     contenders: Sequence[Contender],
     *,
@@ -134,6 +129,7 @@ async def judge_pairs(
     """Judge every pair under every contender and return the counts.
 
     Args:
+        judge: who is asked, or several that decide together.
         by: metadata fields to break the counts down by.
         window: how many pairs may be under way at once.
         strict: raise on the first unreadable image instead of skipping its pair.
@@ -148,8 +144,16 @@ async def judge_pairs(
     Raises:
         InputError: with ``strict``, an unreadable image; a field of ``by`` with too many values.
     """
+    panel = judge if isinstance(judge, Panel) else Panel((judge,))
     evaluation = Evaluation(
-        [Tally() for _ in contenders], [PairedTally() for _ in contenders], {f: {} for f in by}, [], []
+        [Tally() for _ in contenders],
+        [PairedTally() for _ in contenders],
+        {f: {} for f in by},
+        [],
+        [],
+        [CalibrationTally() for _ in contenders],
+        [[StageTally() for _ in panel.sessions] if panel.rule else [] for _ in contenders],
+        [Meter() for _ in contenders],
     )
     # A heap whose smallest entry is the case to drop first: the least telling, and among equals the latest.
     sample: list[tuple[int, int, Case]] = []
@@ -163,41 +167,20 @@ async def judge_pairs(
     async def looked_at(pair: PreferencePair) -> None:
         # Images of several pairs are read at once, but pairs go on in the order of the data, so that a judge
         # is asked in the same order each time.
-        looking = asyncio.gather(session.prepare(pair.pictures), return_exceptions=True)
+        looking = asyncio.gather(panel.prepare(pair.pictures), return_exceptions=True)
         async with turns:
             (trouble,) = await looking
         if trouble is not None:
             raise trouble
 
-    async def judge_under(
-        session: JudgeSession, pair: PreferencePair, contender: Contender, shown: Sequence[Order]
-    ) -> Judged:
-        dimensions = contender.dimensions
-        if contender.zero_shot:
-            request = ZeroShotRequest(pair.task, pair.prompt, contender.zero_shot)
-            written = await session.zero_shot(request, pair=pair.id)
-            if written.outcome is not Outcome.OK:
-                lost = Verdict(Outcome.FAILED, detail=f"no criteria: {written.outcome}: {written.detail}")
-                return Judged(lost if Order.AB in shown else None, lost if Order.BA in shown else None)
-            dimensions = draft_dimensions(contender.name, written.drafts)
-        verdicts = await together(
-            session.compare(
-                compare_request(pair, order, dimensions),
-                pair=pair.id,
-                order=order,
-                rubric=contender.name,
-                label=pair.label,
-            )
-            for order in shown
-        )
-        by_order = dict(zip(shown, verdicts, strict=True))
-        return Judged(by_order.get(Order.AB), by_order.get(Order.BA), dimensions)
-
     async def judge_one(pair: PreferencePair) -> Case | None:
         shown = presentations(pair, orders, seed)
         try:
             await looked_at(pair)
-            judged = await together(judge_under(session, pair, each, shown) for each in contenders)
+            judged = await together(
+                panel.judge(partial(judge_under, pair=pair, contender=each, shown=shown, meter=meter))
+                for each, meter in zip(contenders, evaluation.meters, strict=True)
+            )
         except ImageUnreadable as error:
             if strict:
                 raise InputError(f"{pair.origin or pair.id}: {error}") from error
@@ -219,6 +202,12 @@ async def judge_pairs(
         ]
         for paired, cell in zip(evaluation.paired, cells, strict=True):
             paired.add(cells[0], cell)
+        weights = pair_weights(case.pair, seed)
+        for calibration, judged in zip(evaluation.calibrations, case.judged, strict=True):
+            calibration.add(case.pair, judged, weights)
+        for stages, judged in zip(evaluation.stages, case.judged, strict=True):
+            for place, stage in enumerate(stages):
+                stage.add(label, judged.stages[place], settled=judged.settled == place)
         for name in by:
             group = _group(evaluation, case.pair, name, len(contenders))
             for tally, judged in zip(group, case.judged, strict=True):
@@ -255,16 +244,29 @@ async def judge_pairs(
 
 def _saved(case: Case, contenders: Sequence[Contender]) -> list[Answered]:
     return [
-        answered(
+        _scored(case.pair, judged, contender)
+        if contender.protocol.pointwise
+        else answered(
             case.pair, choice_of(Order.AB, judged.ab), choice_of(Order.BA, judged.ba), rubric=contender.name
         )
         for contender, judged in zip(contenders, case.judged, strict=True)
     ]
 
 
+def _scored(pair: PreferencePair, judged: Judged, contender: Contender) -> Answered:
+    # Scores know no order: one choice, and the margin that it rests on.
+    ((order, verdict),) = judged.shown[:1]
+    return answered(pair, choice_of(order, verdict), rubric=contender.name, margin=judged.margin)
+
+
 def _unread(pair: PreferencePair, shown: Sequence[Order], contenders: Sequence[Contender]) -> list[Answered]:
     ab, ba = (Choice.MISSING if order in shown else Choice.NOT_ASKED for order in (Order.AB, Order.BA))
-    return [answered(pair, ab, ba, rubric=contender.name) for contender in contenders]
+    return [
+        answered(pair, Choice.MISSING, rubric=each.name)
+        if each.protocol.pointwise
+        else answered(pair, ab, ba, rubric=each.name)
+        for each in contenders
+    ]
 
 
 def _group(evaluation: Evaluation, pair: PreferencePair, name: str, contenders: int) -> list[Tally]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from arrkit.judge.calibration import Calibration
 from arrkit.judge.calls.totals import CallTotals
-from arrkit.judge.choices import Orders
+from arrkit.judge.choices import Ensemble, JudgeProtocol, Orders
+from arrkit.judge.ensemble import Panel
 from arrkit.judge.evaluate import Contender, Evaluation, Skipped
+from arrkit.judge.meter import PairCost
 from arrkit.judge.metrics import MetricValue
 from arrkit.judge.protocol import Outcome
+from arrkit.judge.stages import Stage
 from arrkit.judge.tally import JudgeStats, PairedStats
 from arrkit.rubric.model import DatasetRef
 
@@ -20,6 +24,11 @@ class Row:
 
     ``change`` is the paired difference to the first row, None on that row itself. ``groups[field][value]``
     holds the statistics of the pairs whose metadata say so. ``metrics`` are those asked for by name.
+
+    ``calibration`` says how sure the judge is against how right, in each way in which it says how sure it is.
+    ``stages`` are what each of several judges did, in their order; empty for a judge alone.
+
+    ``protocol`` says how the judge came to its choices, ``cost`` what a pair took.
     """
 
     rubric: str
@@ -28,6 +37,10 @@ class Row:
     change: PairedStats | None = None
     groups: Mapping[str, Mapping[str, JudgeStats]] = field(default_factory=dict)
     metrics: tuple[MetricValue, ...] = ()
+    calibration: tuple[Calibration, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    protocol: JudgeProtocol = JudgeProtocol.PAIRWISE
+    cost: PairCost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,8 @@ class JudgeReport:
 
     Of a hosted judge, ``scoring`` counts the answers by the way in which they were asked for, ``low_mass``
     those whose probabilities are not to be relied on, and ``calls`` says what this start sent and spent.
+
+    ``ensemble`` says how several judges decided, and is None for a judge alone.
     """
 
     judge: str
@@ -60,12 +75,14 @@ class JudgeReport:
     low_mass: int = 0
     calls: CallTotals | None = None
     remarks: tuple[str, ...] = ()
+    ensemble: Ensemble | None = None
 
 
 def make_rows(
-    evaluation: Evaluation, contenders: Sequence[Contender], *, tie_credit: float, seed: int
+    evaluation: Evaluation, contenders: Sequence[Contender], panel: Panel, *, tie_credit: float, seed: int
 ) -> tuple[Row, ...]:
-    """The rows of an evaluation, in the order of the contenders."""
+    """The rows of an evaluation by ``panel``, in the order of the contenders."""
+    cascade = panel.rule is Ensemble.CASCADE
     rows = []
     for i, contender in enumerate(contenders):
         groups = {
@@ -82,6 +99,15 @@ def make_rows(
                 evaluation.tallies[i].stats(tie_credit=tie_credit, seed=seed),
                 evaluation.paired[i].stats(tie_credit=tie_credit, seed=seed) if i else None,
                 groups,
+                calibration=evaluation.calibrations[i].calibrations(),
+                stages=tuple(
+                    tally.stage(name, cascade=cascade, tie_credit=tie_credit, seed=seed)
+                    for name, tally in zip(panel.names, evaluation.stages[i], strict=True)
+                )
+                if evaluation.stages[i]
+                else (),
+                protocol=contender.protocol,
+                cost=evaluation.meters[i].per_pair(evaluation.pairs),
             )
         )
     return tuple(rows)

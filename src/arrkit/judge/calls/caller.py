@@ -12,7 +12,7 @@ from arrkit.judge.calls.estimate import Ratio
 from arrkit.judge.calls.health import Health, Outage, stop
 from arrkit.judge.calls.ledger import Bound, Ledger
 from arrkit.judge.calls.limiter import Lane, Ticket, lane
-from arrkit.judge.calls.money import PriceList, load_prices
+from arrkit.judge.calls.money import Budget, PriceList, load_prices
 from arrkit.judge.calls.retry import LONGEST_HINT, Act, Step, next_step
 from arrkit.judge.calls.totals import CallTotals
 from arrkit.judge.protocol import Usage
@@ -40,6 +40,7 @@ class Caller:
         concurrency: the most requests under way at once; how many there are adapts below it.
         rpm, tpm: requests and tokens a minute, None for no limit of ours.
         max_cost: dollars this caller may spend, None for no limit.
+        budget: what is shared with other callers, with ``max_cost`` as its limit.
         prices: what models cost; None reads the lists (:func:`~arrkit.judge.calls.money.load_prices`).
         wide: start with the whole concurrency instead of growing into it. For batches.
         seed: makes the back-off's jitter repeatable.
@@ -57,6 +58,7 @@ class Caller:
         rpm: int | None = None,
         tpm: int | None = None,
         max_cost: float | None = None,
+        budget: Budget | None = None,
         prices: PriceList | None = None,
         wide: bool = False,
         seed: int = 0,
@@ -71,6 +73,7 @@ class Caller:
             transport,
             load_prices() if prices is None else prices,
             max_cost=max_cost,
+            budget=budget,
             forecast=tpm is not None,
         )
         self._health = Health(self._name)

@@ -17,7 +17,8 @@ NOT_SENT = "not sent: this is a dry run"
 BASIS = (
     f"Estimates: {CHARACTERS} characters of text a token, images by the rules of the model's family, "
     f"{TYPICAL_OUTPUT} output tokens a verdict; no retries, repairs or refinements, and no "
-    "prompt caching. Criteria that are still to be written are taken to be of the usual length."
+    "prompt caching. Criteria that are still to be written are taken to be of the usual length. A cascade is "
+    "taken to go on to the next judge wherever an answer is not known yet."
 )
 """What the numbers of a forecast rest on, in one sentence."""
 
@@ -53,13 +54,19 @@ class DryCaller:
     """A caller that sends nothing: it implements :class:`~arrkit.judge.calling.Calls` and counts.
 
     Calls that the cache has are answered from it; all others end with the error :data:`NOT_SENT`. Equal calls
-    are counted once. Raises :class:`~arrkit.errors.InputError` for a price list that cannot be read.
+    are counted once, in ``forecast`` where one is given. Raises :class:`~arrkit.errors.InputError` for a
+    price list that cannot be read.
     """
 
     def __init__(
-        self, transport: Transport, *, cache: AnswerCache | None = None, prices: PriceList | None = None
+        self,
+        transport: Transport,
+        *,
+        cache: AnswerCache | None = None,
+        prices: PriceList | None = None,
+        forecast: Forecast | None = None,
     ) -> None:
-        self.forecast = Forecast()
+        self.forecast = Forecast() if forecast is None else forecast
         self._transport = transport
         self._cache = cache
         self._ledger = Ledger(transport, load_prices() if prices is None else prices)
@@ -72,7 +79,7 @@ class DryCaller:
     async def profile(self) -> ModelProfile:
         """What the model is known or hoped to do; a model that is not known is not asked."""
         expected = self._transport.expected()
-        self.forecast.unknown = expected.known == "hope"
+        self.forecast.unknown |= expected.known == "hope"
         return expected
 
     async def call(self, request: TransportRequest, *, parser: str) -> Called:

@@ -33,6 +33,7 @@ class Ledger:
         transport: whose requests are booked. ``tier`` is the service tier it asks for, where it has one.
         prices: what models cost.
         max_cost: dollars that may be spent, None for no limit.
+        budget: what is shared with other ledgers, with ``max_cost`` as its limit.
         forecast: whether tokens are needed before each request.
 
     Raises:
@@ -45,11 +46,12 @@ class Ledger:
         prices: PriceList,
         *,
         max_cost: float | None = None,
+        budget: Budget | None = None,
         forecast: bool = False,
     ) -> None:
         self.totals = CallTotals()
         self.ratio = Ratio()
-        self.budget = Budget(max_cost, transport.name)
+        self.budget = Budget(max_cost, transport.name) if budget is None else budget
         self._prices = prices
         self._endpoint = transport.endpoint
         self._tier = str(getattr(transport, "tier", ""))

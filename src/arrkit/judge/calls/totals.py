@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from arrkit.judge.protocol import Usage
@@ -81,6 +82,23 @@ class CallTotals:
             self.doubtful_cost = None
         else:
             self.doubtful_cost += most
+
+
+def together(held: Sequence[CallTotals]) -> CallTotals:
+    """The sums over several callers; a cost that one of them does not know is not known."""
+    summed = CallTotals()
+    for each in held:
+        for name in ("requests", "retries", "cached", "waited", "known_cost", "doubtful"):
+            setattr(summed, name, getattr(summed, name) + getattr(each, name))
+        for name in ("fresh", "cached_input", "output", "reasoning"):
+            mine, theirs = getattr(summed, name), getattr(each, name)
+            setattr(summed, name, Measured(mine.tokens + theirs.tokens, mine.unknown + theirs.unknown))
+        for name in ("cost", "doubtful_cost"):
+            mine, theirs = getattr(summed, name), getattr(each, name)
+            setattr(summed, name, None if mine is None or theirs is None else mine + theirs)
+        for outcome, count in each.outcomes.items():
+            summed.outcomes[outcome] = summed.outcomes.get(outcome, 0) + count
+    return summed
 
 
 def spent(totals: CallTotals) -> str:
