@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from arrkit import __version__
 from arrkit.commands.inputs import NamedRubric
 from arrkit.commands.pages import rubric_view
+from arrkit.commands.rpo_rewards import falling, reward_plots, reward_tables
 from arrkit.rpo.against import Evaluation
-from arrkit.rpo.alarm import all_alarms
+from arrkit.rpo.alarm import all_alarms, gap
 from arrkit.rpo.history import History
-from arrkit.rpo.recipe import Recipe
+from arrkit.rpo.recipe import Algorithm, Recipe
 from arrkit.rpo.sheet import SheetRow
 from arrkit.rubric.model import Rate
 from arrkit.runs.pictures import thumbnail
@@ -68,13 +69,14 @@ def training_page(history: History, facts: TrainingFacts) -> Page:
             ("Judge", facts.judge),
             ("Rubric", facts.rubrics[0].rubric.name if facts.rubrics else "written for each prompt"),
             ("Updates", f"{history.updates} of {facts.recipe.max_steps}"),
-            ("Images judged", f"{2 * history.total('judge/pairs'):,.0f}"),
+            ("Algorithm", f"{facts.recipe.algorithm}, {facts.recipe.reward} reward"),
+            ("Images judged", f"{_images(history):,.0f}"),
             ("Processes", str(facts.processes)),
             ("Seed", str(facts.seed)),
         ),
         charts=tuple(_criteria_chart(evaluations, facts.rubrics)),
-        curves=tuple(_plots(history)),
-        tables=tuple(_tables(history)),
+        curves=tuple(_plots(history, _statements(facts.rubrics))),
+        tables=(*_tables(history), *reward_tables(history, _statements(facts.rubrics))),
         galleries=tuple(_gallery(facts.pictures)),
         rubrics=tuple(rubric_view(each.rubric, each.digest) for each in facts.rubrics),
         notes=tuple(_notes(history, facts)),
@@ -105,11 +107,20 @@ def verdict(updates: int, evaluations: Sequence[Evaluation]) -> str:
     return said
 
 
+def _images(history: History) -> float:
+    return history.total("reward/images") or history.total("images") or 2 * history.total("judge/pairs")
+
+
+def _statements(rubrics: Sequence[NamedRubric]) -> dict[str, str]:
+    """The statements of the trained rubric by their ids."""
+    return {each.id: each.statement for named in rubrics[:1] for each in named.rubric.criteria()}
+
+
 def _criteria_chart(evaluations: Sequence[Evaluation], rubrics: Sequence[NamedRubric]) -> Iterable[Chart]:
     if not evaluations:
         return
     found = evaluations[-1].training
-    statements = {each.id: each.statement for named in rubrics[:1] for each in named.rubric.criteria()}
+    statements = _statements(rubrics)
     rows = [ChartRow("all criteria together", found.win_rate)] if found.win_rate is not None else []
     rows += [ChartRow(statements.get(name, name), rate, muted=True) for name, rate in found.criteria.items()]
     if rows:
@@ -121,7 +132,7 @@ def _criteria_chart(evaluations: Sequence[Evaluation], rubrics: Sequence[NamedRu
         )
 
 
-def _plots(history: History) -> Iterable[CurvePlot]:
+def _plots(history: History, statements: Mapping[str, str]) -> Iterable[CurvePlot]:
     evaluations = history.evaluations
     rates = [
         _rates(
@@ -143,6 +154,16 @@ def _plots(history: History) -> Iterable[CurvePlot]:
         high=1.0,
         reference=0.5,
     )
+    if history.keys("gap"):
+        yield CurvePlot(
+            "Gap between the two rubrics",
+            (_rates("trained on, above watched", ((each.update, gap(each)) for each in evaluations)),),
+            ColumnKind.DIFFERENCE,
+            _UPDATES,
+            reference=0.0,
+            note="Of win-rates. One that widens is a policy that learns its rubric instead of its task.",
+        )
+    yield from reward_plots(history, statements, _UPDATES)
     names = dict.fromkeys(name for each in evaluations for name in each.drifts)
     yield CurvePlot(
         "Pictures against the base model's",
@@ -289,12 +310,26 @@ def _gallery(rows: Sequence[SheetRow]) -> Iterable[Gallery]:
 def _notes(history: History, facts: TrainingFacts) -> Iterable[str]:
     for alarm in all_alarms(history.evaluations):
         yield f"Alarm after {alarm.update} updates: {alarm.message}"
-    yield (
-        "Base and trained model paint the same held-out prompts from the same noise; the judge compares each "
-        "pair in both orders. Only where both name the same image is it preferred; otherwise it is a tie, "
-        "which counts half."
-    )
-    yield "In training, ties and pairs without a ruling are left out; neither counts as a zero."
+    yield from falling(history, _statements(facts.rubrics))
+    same = "Base and trained model paint the same held-out prompts from the same noise; the judge "
+    if facts.recipe.reward.compares:
+        yield (
+            f"{same}compares each pair in both orders. Only where both name the same image is it preferred; "
+            "otherwise it is a tie, which counts half."
+        )
+    else:
+        yield (
+            f"{same}scores each image by itself, and the higher weighted score is preferred; a tie counts "
+            "half."
+        )
+    if facts.recipe.algorithm is Algorithm.FLOW_GRPO:
+        yield (
+            "In training, an image's advantage is its reward minus its group's mean, over their deviation. "
+            "Images without an answer, and groups whose images are all alike, are left out; neither counts "
+            "as a zero."
+        )
+    else:
+        yield "In training, ties and pairs without a ruling are left out; neither counts as a zero."
     pairs, failures = history.total("judge/pairs"), history.total("judge/failures")
     if failures:
         yield f"{failures:,.0f} of {pairs:,.0f} training pairs got no ruling from the judge."

@@ -14,9 +14,10 @@ import yaml
 from arrkit import __version__
 from arrkit.data.pairs import Task
 from arrkit.rpo.against import Comparison, Evaluation
-from arrkit.rpo.recipe import Recipe
+from arrkit.rpo.recipe import Algorithm, Recipe, Reward
 from arrkit.rubric.model import Rate
 
+_METHODS = {Algorithm.RPO: "RPO", Algorithm.FLOW_GRPO: "Flow-GRPO"}
 _PIPELINE_TAGS = {Task.T2I: "text-to-image", Task.EDIT: "image-to-image"}
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -78,7 +79,11 @@ def model_card(facts: CardFacts) -> str:
 
 def _title(facts: CardFacts) -> str:
     name = facts.base_model.rstrip("/").rpartition("/")[2] or facts.policy.partition("?")[0]
-    return f"{name}, trained against the rubric {facts.rubric}" if facts.rubric else f"{name}, trained by RPO"
+    return (
+        f"{name}, trained against the rubric {facts.rubric}"
+        if facts.rubric
+        else f"{name}, trained by {_METHODS[facts.recipe.algorithm]}"
+    )
 
 
 def _front_matter(facts: CardFacts) -> str:
@@ -95,7 +100,7 @@ def _front_matter(facts: CardFacts) -> str:
             *(["diffusers", "diffusers-training"] if facts.base_model else []),
             "lora",
             "template:sd-lora",
-            "rpo",
+            str(facts.recipe.algorithm),
             "arrkit",
         ],
     }
@@ -109,9 +114,18 @@ def _front_matter(facts: CardFacts) -> str:
 def _lead(facts: CardFacts) -> str:
     base = f"`{facts.base_model or facts.policy}`"
     under = f"the rubric `{facts.rubric}`" if facts.rubric else "criteria that it wrote for each prompt"
+    recipe = facts.recipe
+    pairs = recipe.algorithm is Algorithm.RPO
+    method = "Rubric Policy Optimization" if pairs else "Flow-GRPO"
+    what = "pairs of images" if pairs else f"groups of {recipe.group} images"
+    done = {
+        Reward.PAIRWISE: f"compared them under {under}, in both orders",
+        Reward.WEIGHTED: f"scored each of them under {under}, whose weights sum the scores to a reward",
+        Reward.MIXTURE: f"scored each of them under {under} and compared them in both orders",
+    }[recipe.reward]
     return (
-        f"A LoRA adapter for {base}, trained online with Rubric Policy Optimization: the model painted "
-        f"pairs of images, and the judge `{facts.judge}` compared them under {under}, in both orders."
+        f"A LoRA adapter for {base}, trained online with {method}: the model painted {what}, and the judge "
+        f"`{facts.judge}` {done}."
     )
 
 
