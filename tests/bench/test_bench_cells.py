@@ -151,6 +151,19 @@ def test_numbers_that_are_all_alike_still_have_an_interval():
     assert 0.8 < score.low < 0.9
 
 
+def test_items_that_were_left_out_make_an_interval_no_narrower_nor_wider():
+    told = [unit(f"a{place}", float(place < 3)) for place in range(6)]
+    few = [item(f"a{place}", "a") for place in range(6)]
+    many = [*few, *(item(f"b{place}", "a") for place in range(90))]
+    alone, among = (scores([headline(gather(items, told), Mode.OFFICIAL)])[0] for items in (few, many))
+    assert (alone.low, alone.high) == (among.low, among.high)
+    same = [unit(f"a{place}", 1.0) for place in range(6)]
+    alone, among = (scores([headline(gather(items, same), Mode.OFFICIAL)])[0] for items in (few, many))
+    assert alone.low == among.low
+    assert alone.low is not None
+    assert alone.low < 0.7
+
+
 def run_of(values: dict[str, float | None]) -> list[Tally]:
     items = [item(name, name[0]) for name in values]
     told = [unit(name, value) for name, value in values.items() if value is not None]

@@ -312,7 +312,7 @@ def _score(each: Tally, seed: int, resamples: int) -> Score:
     low = high = None
     if np.isfinite(value):
         drawn = _drawn([each], seed, resamples)[0]
-        rate = bootstrap_rate(value / each.top, drawn / each.top, len(each.items), floor=0.0)
+        rate = bootstrap_rate(value / each.top, drawn / each.top, _weighty(each), floor=0.0)
         assert rate is not None
         low, high = rate.low * each.top, rate.high * each.top
     counts = each.counts
@@ -344,7 +344,8 @@ def _difference(base: Tally, other: Tally, seed: int, resamples: int) -> Differe
         first, second = _drawn([base, other], seed, resamples)
         value = values[1] - values[0]
         top = base.top
-        rate = bootstrap_rate(value / top, (second - first) / top, len(both), floor=-1.0)
+        fewest = min(_weighty(base), _weighty(other))
+        rate = bootstrap_rate(value / top, (second - first) / top, fewest, floor=-1.0)
         assert rate is not None
         low, high = rate.low * top, rate.high * top
     return Difference(
@@ -399,6 +400,11 @@ def _value(each: Tally) -> float:
     return float(each.combine(means[None, :])[0])
 
 
+def _weighty(each: Tally) -> int:
+    """How many items have a part in the number."""
+    return int(each.weights.any(axis=1).sum())
+
+
 def _number(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
@@ -406,10 +412,11 @@ def _number(value: float) -> float | None:
 def _drawn(tallies: Sequence[Tally], seed: int, resamples: int) -> list[Floats]:
     """The values of each tally over ``resamples`` draws of their common items, shape (resamples,) each.
 
-    Items of one stratum that add the same to every tally are alike, so their numbers in a draw are one draw
-    from a multinomial distribution. Of a stratum of n items n - 1 are drawn: with n the variance would come
-    out (n - 1) / n times too small, which for two items is half of it (J. N. K. Rao and C. F. J. Wu,
-    "Resampling inference with complex survey data", JASA 83, 1988). A stratum of one stays as it is.
+    Items without any weight have no part in it. Items of one stratum that add the same to every tally are
+    alike, so their numbers in a draw are one draw from a multinomial distribution. Of a stratum of n items
+    n - 1 are drawn: with n the variance would come out (n - 1) / n times too small, which for two items is
+    half of it (J. N. K. Rao and C. F. J. Wu, "Resampling inference with complex survey data", JASA 83, 1988).
+    A stratum of one stays as it is.
     """
     rng = np.random.default_rng(seed)
     table = np.concatenate([part for each in tallies for part in (each.sums, each.weights)], axis=1)
@@ -419,6 +426,7 @@ def _drawn(tallies: Sequence[Tally], seed: int, resamples: int) -> list[Floats]:
     totals = np.zeros((resamples, table.shape[1]))
     for name in sorted(strata):
         part = table[strata[name]]
+        part = part[part.any(axis=1)]
         used = np.flatnonzero(part.any(axis=0))
         if not used.size:
             continue
