@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from arrkit.data.pairs import Candidate, Passage, Picture, Task
 from arrkit.judge.prompts.criteria import propose_prompt, refine_prompt, structure_prompt, zero_shot_prompt
 from arrkit.judge.prompts.parts import WORDINGS, Form, Prompt, Shown, fenced, repair_request
+from arrkit.judge.prompts.planning import checklist_prompt, plan_prompt
 from arrkit.judge.prompts.verdicts import (
     compare_prompt,
     compare_questions,
@@ -35,6 +36,7 @@ from arrkit.judge.protocol import (
     StructureRequest,
     ZeroShotRequest,
 )
+from arrkit.judge.protocols.requests import ChecklistRequest, PlanRequest
 from arrkit.judge.transport import ImagePart, Part, Question, Sampling, TextPart
 from arrkit.rubric.model import Criterion, Dimension
 
@@ -173,6 +175,11 @@ def cases(wording: Wording, task: Task) -> Iterator[tuple[str, str]]:
     yield "refine", rendered(refine_prompt(refine, pair, wording, Form.OBJECT))
     zero_shot = ZeroShotRequest(task, PROMPTS[task], 5)
     yield "zero-shot", rendered(zero_shot_prompt(zero_shot, wording, Form.OBJECT))
+    checklist = ChecklistRequest(task, PROMPTS[task], 8)
+    yield "checklist", rendered(checklist_prompt(checklist, wording, Form.OBJECT))
+    plan = PlanRequest(task, PROMPTS[task], request.first, request.second, 5, sources(task))
+    yield "plan", rendered(plan_prompt(plan, pair, wording, Form.OBJECT))
+    yield "plan-skeleton", rendered(plan_prompt(plan, pair, wording, Form.SKELETON))
     structure = StructureRequest(task, DRAFTS, 3)
     yield "structure", rendered(structure_prompt(structure, wording, Form.OBJECT))
     yield "structure-skeleton", rendered(structure_prompt(structure, wording, Form.SKELETON))
@@ -212,9 +219,11 @@ def test_both_languages_fill_in_the_same_places():
     def places(value: object) -> list[str]:
         return sorted(re.findall(r"\{\w+\}", str(value)))
 
-    for field in dataclasses.fields(Wording):
-        english, chinese = (getattr(WORDINGS[language], field.name) for language in ("en", "zh"))
-        assert set(places(english)) == set(places(chinese)), field.name
+    english, chinese = (WORDINGS[language] for language in ("en", "zh"))
+    for one, other in ((english, chinese), (english.planning, chinese.planning)):
+        for field in dataclasses.fields(one):
+            said = (getattr(each, field.name) for each in (one, other))
+            assert len({frozenset(places(each)) for each in said}) == 1, field.name
 
 
 def test_the_version_follows_every_sentence():
@@ -273,13 +282,17 @@ def test_an_edit_of_several_images_stands_between_marks_that_the_label_explains(
 def test_answers_of_text_and_images_are_called_responses_throughout(language):
     """A sentence of the other tasks that slips in names Image A, of which there is none."""
     named = re.compile(r"(Image|图像) ?(A|B|\{letter\})")
-    for field in dataclasses.fields(Wording):
-        said = getattr(WORDINGS[language], field.name)
+    wording = WORDINGS[language]
+    for name, said in [
+        (field.name, getattr(held, field.name))
+        for held in (wording, wording.planning)
+        for field in dataclasses.fields(held)
+    ]:
         if isinstance(said, dict):
-            assert set(said) == set(Task), field.name
-            assert not named.search(said[Task.INTERLEAVED]), field.name
-        elif field.name != "pool_line":
-            assert not named.search(said), field.name
+            assert set(said) == set(Task), name
+            assert not named.search(said[Task.INTERLEAVED]), name
+        elif name not in ("pool_line", "planning"):
+            assert not named.search(said), name
 
 
 @given(st.text(), st.sampled_from(["prompt", "answer", "response"]))

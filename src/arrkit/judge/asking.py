@@ -58,6 +58,8 @@ class Inquiry:
     profile: ModelProfile
     wording: Wording
     usages: list[Usage] = field(default_factory=list)
+    wholes: list[Usage] = field(default_factory=list)
+    costs: list[float | None] = field(default_factory=list)
     masses: list[float] = field(default_factory=list)
     model: str = ""
     requests: int = 0
@@ -84,6 +86,8 @@ class Inquiry:
             requests=self.requests,
             cached=self.cached,
             repairs=self.repairs,
+            whole=total_usage(self.wholes),
+            cost=None if not self.costs or None in self.costs else sum(each or 0.0 for each in self.costs),
         )
 
     async def read(
@@ -191,6 +195,8 @@ class Inquiry:
         if called.reply is not None:
             # An answer from the cache costs nothing, whatever it cost at the time.
             self.usages.append(_NOTHING if called.cached else called.reply.usage)
+            self.wholes.append(called.reply.usage)
+            self.costs.append(called.cost)
             self.model = called.reply.model or self.model
             self.text = called.reply.text
         elif called.error is not None:

@@ -13,7 +13,8 @@ class Called:
     """How one call went: a reply, or the error that was left when patience ended.
 
     ``attempts`` counts requests sent, 0 where the cache had the answer (``cached``); ``waited`` is the
-    seconds spent waiting for limits and retries.
+    seconds spent waiting for limits and retries. ``cost`` is what the reply costs in dollars by the lists,
+    one from the cache too; None where no price is known.
     """
 
     reply: Reply | None
@@ -21,6 +22,7 @@ class Called:
     attempts: int = 0
     cached: bool = False
     waited: float = 0.0
+    cost: float | None = None
 
 
 class Calls(Protocol):

@@ -18,6 +18,30 @@ class Orders(StrEnum):
     RANDOM = "random"
 
 
+class JudgeProtocol(StrEnum):
+    """How a judge comes to a choice between two images.
+
+    ``pairwise`` shows both at once. ``weighted`` scores each by itself under a rubric: the weighted sums
+    decide. ``checklist`` does so under items written for the prompt alone. ``plan-verify`` first asks where
+    the two differ in ways that matter, then compares them on those points only.
+    """
+
+    PAIRWISE = "pairwise"
+    WEIGHTED = "weighted"
+    CHECKLIST = "checklist"
+    PLAN_VERIFY = "plan-verify"
+
+    @property
+    def takes_rubrics(self) -> bool:
+        """Whether criteria are given to it; the others find their own."""
+        return self in (JudgeProtocol.PAIRWISE, JudgeProtocol.WEIGHTED)
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether each image is looked at by itself, so that no order can matter."""
+        return self in (JudgeProtocol.WEIGHTED, JudgeProtocol.CHECKLIST)
+
+
 class Scoring(StrEnum):
     """How a judgment is asked for; ``auto`` takes the first of the three that the model can do."""
 

@@ -81,8 +81,8 @@ class Evaluation:
     counts the pairs that a rubric was built from. ``cases`` is the bounded sample, most telling first.
     ``trouble`` is the first reason, in the order of the data, why a judgment decided nothing.
     ``calibrations[i]`` compares what contender ``i`` made the judge say with people's votes; ``stages[i][j]``
-    counts what judge ``j`` of several said under it, and is empty for a judge alone. ``meters[i]`` counts what
-    contender ``i`` takes.
+    counts what judge ``j`` of several said under it, and is empty for a judge alone. ``meters[i]`` counts
+    what contender ``i`` takes.
     """
 
     tallies: list[Tally]
@@ -145,6 +145,7 @@ async def judge_pairs(
         InputError: with ``strict``, an unreadable image; a field of ``by`` with too many values.
     """
     panel = judge if isinstance(judge, Panel) else Panel((judge,))
+    meters = [Meter() for _ in contenders]
     evaluation = Evaluation(
         [Tally() for _ in contenders],
         [PairedTally() for _ in contenders],
@@ -152,8 +153,8 @@ async def judge_pairs(
         [],
         [],
         [CalibrationTally() for _ in contenders],
-        [[StageTally() for _ in panel.sessions] if panel.rule else [] for _ in contenders],
-        [Meter() for _ in contenders],
+        [[StageTally(meter) for _ in panel.sessions] if panel.rule else [] for meter in meters],
+        meters,
     )
     # A heap whose smallest entry is the case to drop first: the least telling, and among equals the latest.
     sample: list[tuple[int, int, Case]] = []
@@ -178,8 +179,11 @@ async def judge_pairs(
         try:
             await looked_at(pair)
             judged = await together(
-                panel.judge(partial(judge_under, pair=pair, contender=each, shown=shown, meter=meter))
-                for each, meter in zip(contenders, evaluation.meters, strict=True)
+                panel.judge(
+                    partial(judge_under, pair=pair, contender=each, shown=shown),
+                    [stage.meter for stage in stages] or [meter],
+                )
+                for each, meter, stages in zip(contenders, meters, evaluation.stages, strict=True)
             )
         except ImageUnreadable as error:
             if strict:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from arrkit.canonical import Json
+from arrkit.judge.meter import Meter
 from arrkit.judge.protocol import Draft, Outcome, Proposal, ProposeRequest, ZeroShotRequest
+from arrkit.judge.protocols.requests import ChecklistRequest, PlanRequest
 from arrkit.judge.session import JudgeSession
 
 
@@ -18,9 +20,21 @@ class PaperSession(JudgeSession):
         """The proposal that the cache has, or stand-ins."""
         return _written(await super().propose(request, **about), request.count)
 
-    async def zero_shot(self, request: ZeroShotRequest, **about: Json) -> Proposal:
+    async def zero_shot(
+        self, request: ZeroShotRequest, meter: Meter | None = None, **about: Json
+    ) -> Proposal:
         """The criteria that the cache has, or stand-ins."""
-        return _written(await super().zero_shot(request, **about), request.count)
+        return _written(await super().zero_shot(request, meter, **about), request.count)
+
+    async def checklist(
+        self, request: ChecklistRequest, meter: Meter | None = None, **about: Json
+    ) -> Proposal:
+        """The items that the cache has, or stand-ins."""
+        return _written(await super().checklist(request, meter, **about), request.count)
+
+    async def plan(self, request: PlanRequest, meter: Meter | None = None, **about: Json) -> Proposal:
+        """The points that the cache has, or stand-ins."""
+        return _written(await super().plan(request, meter, **about), request.count)
 
 
 def stand_ins(count: int) -> tuple[Draft, ...]:

@@ -8,8 +8,10 @@ A judge is a frozen evaluator. It is asked to
 - ``refine`` proposed criteria after they failed to recover it,
 - ``structure`` a pool of verified criteria into dimensions.
 
-Two more operations are offered by judges that can: ``rank`` several images at once
-(:class:`ListwiseJudge`) and ``zero_shot`` criteria from a prompt alone (:class:`ZeroShotJudge`).
+Four more operations are offered by judges that can: ``rank`` several images at once
+(:class:`ListwiseJudge`), ``zero_shot`` criteria from a prompt alone (:class:`ZeroShotJudge`), a ``checklist``
+of what one prompt asks for (:class:`ChecklistJudge`), and a ``plan`` of what to compare two images by
+(:class:`PlanningJudge`).
 
 Requests are values with a digest (:func:`request_key`), so that an answer can be kept and never asked for
 twice. A judge reports trouble as an :class:`Outcome`, it does not raise: what it raises all
@@ -25,6 +27,7 @@ from typing import Protocol, runtime_checkable
 
 from arrkit.canonical import Json, digest
 from arrkit.data.pairs import Candidate, Picture, PreferencePair, Task
+from arrkit.judge.protocols.requests import ChecklistRequest, PlanRequest
 from arrkit.rubric.model import Criterion, Dimension, slug
 
 
@@ -105,6 +108,9 @@ class Basis:
     label mass among the requests, in [0, 1]. ``model`` is the name that the endpoint resolved. ``requests``
     counts what was sent, retries included, ``cached`` the answers that came from the cache, ``repairs`` the
     questions that were asked again since their first answer could not be used.
+
+    ``whole`` is what all the answers used when they were first given, and ``cost`` their price in dollars by
+    the lists, those from the cache included: what the question takes, whoever paid for it.
     """
 
     scoring: str = ""
@@ -116,6 +122,8 @@ class Basis:
     requests: int = 0
     cached: int = 0
     repairs: int = 0
+    whole: Usage = Usage()
+    cost: float | None = None
 
     @property
     def low_mass(self) -> bool:
@@ -345,7 +353,10 @@ class RefineRequest:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The answer to ``propose``, ``refine`` and ``zero_shot``; ``drafts`` is empty unless ``ok``."""
+    """The answer to ``propose``, ``refine``, ``zero_shot``, ``checklist`` and ``plan``.
+
+    ``drafts`` is empty unless ``ok``; that of a plan also where nothing that matters differs.
+    """
 
     outcome: Outcome
     drafts: tuple[Draft, ...] = ()
@@ -412,6 +423,8 @@ Request = (
     | ZeroShotRequest
     | RefineRequest
     | StructureRequest
+    | ChecklistRequest
+    | PlanRequest
 )
 Response = Verdict | Scores | Ranking | Proposal | Structure
 
@@ -451,6 +464,20 @@ class ZeroShotJudge(Judge, Protocol):
     """A judge that can also name criteria from the prompt alone."""
 
     async def zero_shot(self, request: ZeroShotRequest) -> Proposal: ...
+
+
+@runtime_checkable
+class ChecklistJudge(Judge, Protocol):
+    """A judge that can also break a prompt down into items to tick off."""
+
+    async def checklist(self, request: ChecklistRequest) -> Proposal: ...
+
+
+@runtime_checkable
+class PlanningJudge(Judge, Protocol):
+    """A judge that can also say where two images differ in ways that matter, without judging them."""
+
+    async def plan(self, request: PlanRequest) -> Proposal: ...
 
 
 @runtime_checkable

@@ -15,10 +15,13 @@ from arrkit.canonical import Json
 from arrkit.data.encode import look
 from arrkit.data.pairs import ImageUnreadable, Picture
 from arrkit.errors import ArrkitError, InputError
+from arrkit.judge.meter import Meter
 from arrkit.judge.protocol import (
+    ChecklistJudge,
     CompareRequest,
     Judge,
     Outcome,
+    PlanningJudge,
     PreparingJudge,
     Proposal,
     ProposeRequest,
@@ -32,12 +35,21 @@ from arrkit.judge.protocol import (
     ZeroShotRequest,
     request_key,
 )
+from arrkit.judge.protocols.requests import ChecklistRequest, PlanRequest
 from arrkit.runs.journal import Journal
 from arrkit.serial import from_json, to_json
 
 R = TypeVar("R", Verdict, Scores, Proposal, Structure)
 Q = TypeVar(
-    "Q", CompareRequest, ScoreRequest, ProposeRequest, RefineRequest, StructureRequest, ZeroShotRequest
+    "Q",
+    CompareRequest,
+    ScoreRequest,
+    ProposeRequest,
+    RefineRequest,
+    StructureRequest,
+    ZeroShotRequest,
+    ChecklistRequest,
+    PlanRequest,
 )
 
 RETRY_SECONDS = 0.1
@@ -90,26 +102,51 @@ class JudgeSession:
         else:
             await look(pictures)
 
-    async def compare(self, request: CompareRequest, **about: Json) -> Verdict:
-        """Which image is better. ``about`` goes to the journal for people who read it, not to the judge."""
-        return await self._answer("compare", self.judge.compare, request, Verdict, about)
+    async def compare(self, request: CompareRequest, meter: Meter | None = None, **about: Json) -> Verdict:
+        """Which image is better. ``about`` goes to the journal for people who read it, not to the judge.
 
-    async def score(self, request: ScoreRequest, **about: Json) -> Scores:
+        ``meter``, here and below, is told what the answer takes.
+        """
+        return await self._answer("compare", self.judge.compare, request, Verdict, about, meter)
+
+    async def score(self, request: ScoreRequest, meter: Meter | None = None, **about: Json) -> Scores:
         """How well one image meets each criterion."""
-        return await self._answer("score", self.judge.score, request, Scores, about)
+        return await self._answer("score", self.judge.score, request, Scores, about, meter)
 
     async def propose(self, request: ProposeRequest, **about: Json) -> Proposal:
         """Criteria that explain a preference."""
         return await self._answer("propose", self.judge.propose, request, Proposal, about)
 
-    async def zero_shot(self, request: ZeroShotRequest, **about: Json) -> Proposal:
+    async def zero_shot(
+        self, request: ZeroShotRequest, meter: Meter | None = None, **about: Json
+    ) -> Proposal:
         """Criteria for a prompt before its images are seen. ``InputError`` for a judge that writes none."""
         if not isinstance(self.judge, ZeroShotJudge):
             raise InputError(
                 f"{self.judge.name} writes no criteria from a prompt alone",
                 hint="Leave out --rubric zero-shot, or choose another judge.",
             )
-        return await self._answer("zero_shot", self.judge.zero_shot, request, Proposal, about)
+        return await self._answer("zero_shot", self.judge.zero_shot, request, Proposal, about, meter)
+
+    async def checklist(
+        self, request: ChecklistRequest, meter: Meter | None = None, **about: Json
+    ) -> Proposal:
+        """Items to tick off for a prompt. ``InputError`` for a judge that writes none."""
+        if not isinstance(self.judge, ChecklistJudge):
+            raise InputError(
+                f"{self.judge.name} writes no checklists",
+                hint="Leave out --protocol checklist, or choose another judge.",
+            )
+        return await self._answer("checklist", self.judge.checklist, request, Proposal, about, meter)
+
+    async def plan(self, request: PlanRequest, meter: Meter | None = None, **about: Json) -> Proposal:
+        """Where two images differ in ways that matter. ``InputError`` for a judge that cannot say."""
+        if not isinstance(self.judge, PlanningJudge):
+            raise InputError(
+                f"{self.judge.name} plans no comparisons",
+                hint="Leave out --protocol plan-verify, or choose another judge.",
+            )
+        return await self._answer("plan", self.judge.plan, request, Proposal, about, meter)
 
     async def refine(self, request: RefineRequest, **about: Json) -> Proposal:
         """Better criteria, after these failed."""
@@ -126,8 +163,23 @@ class JudgeSession:
         request: Q,
         kind: type[R],
         about: Mapping[str, Json],
+        meter: Meter | None = None,
     ) -> R:
         key = request_key(self.judge.name, request)
+        response = await self._found(key, operation, ask, request, kind, about)
+        if meter is not None:
+            meter.add(key, response.basis)
+        return response
+
+    async def _found(
+        self,
+        key: str,
+        operation: str,
+        ask: Callable[[Q], Awaitable[R]],
+        request: Q,
+        kind: type[R],
+        about: Mapping[str, Json],
+    ) -> R:
         kept = self._kept(key, kind)
         if kept is not None:
             self.replayed += 1

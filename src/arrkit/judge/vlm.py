@@ -18,6 +18,7 @@ from arrkit.data.encode import LONG_EDGE, Encoded, check_size, encode
 from arrkit.data.pairs import Candidate, Picture, pictures_of
 from arrkit.errors import InputError, nearest
 from arrkit.judge.answers.read import (
+    read_plan,
     read_proposal,
     read_ranking,
     read_scores,
@@ -36,6 +37,7 @@ from arrkit.judge.prompts.criteria import (
     zero_shot_prompt,
 )
 from arrkit.judge.prompts.parts import WORDINGS, Content, Form, Prompt, Shown
+from arrkit.judge.prompts.planning import checklist_prompt, plan_prompt
 from arrkit.judge.prompts.verdicts import compare_prompt, rank_prompt, score_prompt
 from arrkit.judge.prompts.wording import Wording
 from arrkit.judge.protocol import (
@@ -55,6 +57,7 @@ from arrkit.judge.protocol import (
     Verdict,
     ZeroShotRequest,
 )
+from arrkit.judge.protocols.requests import ChecklistRequest, PlanRequest
 from arrkit.judge.scoring import resolve
 from arrkit.judge.transport import ImagePart, ModelProfile
 from arrkit.rubric.model import Dimension
@@ -222,6 +225,18 @@ class VLMJudge:
             lambda _, wording, form: zero_shot_prompt(request, wording, form), (), (), request.count
         )
 
+    async def checklist(self, request: ChecklistRequest) -> Proposal:
+        """Items to tick off on one image for a prompt, before any is seen."""
+        return await self._proposal(
+            lambda _, wording, form: checklist_prompt(request, wording, form), (), (), request.count
+        )
+
+    async def plan(self, request: PlanRequest) -> Proposal:
+        """Points on which two images differ in ways that matter, perhaps none."""
+        candidates = (request.first, request.second)
+        build = partial(plan_prompt, request)
+        return await self._proposal(build, candidates, request.sources, request.count, read_plan)
+
     async def structure(self, request: StructureRequest) -> Structure:
         """Drafts gathered into dimensions, in rounds where there are many (:mod:`arrkit.judge.pooling`)."""
         inquiry = await self._inquiry()
@@ -255,12 +270,13 @@ class VLMJudge:
         candidates: Sequence[Candidate],
         sources: Sequence[Picture],
         count: int,
+        read: Callable[[str, int], tuple[Draft, ...]] = read_proposal,
     ) -> Proposal:
         inquiry = await self._inquiry()
         try:
             shown = await self._shown(inquiry, candidates, sources)
             prompt = build(shown, self._wording, _form(inquiry.profile))
-            drafts = await self._read(inquiry, prompt, partial(read_proposal, count=count), count)
+            drafts = await self._read(inquiry, prompt, lambda text: read(text, count), count)
         except Ended as end:
             basis = inquiry.basis(Scoring.GENERATE)
             return Proposal(end.outcome, detail=end.detail, usage=inquiry.usage, basis=basis)

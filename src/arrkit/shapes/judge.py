@@ -41,11 +41,13 @@ from arrkit.judge.protocol import (
     Verdict,
     ZeroShotRequest,
 )
+from arrkit.judge.protocols.requests import ChecklistRequest, PlanRequest
 from arrkit.rubric.model import Criterion
 from arrkit.shapes.assess import Assessment, assess
 from arrkit.shapes.checks import Check
 from arrkit.shapes.criteria import read_statement
 from arrkit.shapes.look import Look, look_at
+from arrkit.shapes.planning import checklist_drafts, plan_drafts
 from arrkit.shapes.propose import Contrast, first_drafts, revised_drafts, unseen_drafts
 from arrkit.shapes.structure import structure_drafts
 
@@ -157,6 +159,24 @@ class ShapesJudge:
             return Proposal(Outcome.ABSTAIN, detail="the prompt is not of the shapes world")
         return Proposal(Outcome.OK, drafts)
 
+    async def checklist(self, request: ChecklistRequest) -> Proposal:
+        """The things that the prompt names, as items to tick off."""
+        if await self._begin(request) is None:
+            return Proposal(Outcome.FAILED, detail=_FAILED)
+        drafts = checklist_drafts(request.task, request.prompt, request.count)
+        if not drafts:
+            return Proposal(Outcome.ABSTAIN, detail="the prompt is not of the shapes world")
+        return Proposal(Outcome.OK, drafts)
+
+    async def plan(self, request: PlanRequest) -> Proposal:
+        """The checks that the two images meet differently, whichever meets them better."""
+        if await self._begin(request) is None:
+            return Proposal(Outcome.FAILED, detail=_FAILED)
+        first, second = (self._assess(request, image) for image in (request.first, request.second))
+        if isinstance(first, str) or isinstance(second, str):
+            return Proposal(Outcome.ABSTAIN, detail=_strangers(first, second))
+        return Proposal(Outcome.OK, plan_drafts(request.task, first, second, request.count))
+
     async def refine(self, request: RefineRequest) -> Proposal:
         """Better criteria: without those that misled, with checks not yet used."""
         return await self._draft(request, request.proposed, request)
@@ -214,7 +234,7 @@ class ShapesJudge:
         return _Draws(noise, side, primacy, 1.0)
 
     def _assess(
-        self, request: CompareRequest | ScoreRequest | ProposeRequest, image: Candidate
+        self, request: CompareRequest | ScoreRequest | ProposeRequest | PlanRequest, image: Candidate
     ) -> Assessment | str:
         """What an image is worth, or the reason why it (or its source) is not of the shapes world."""
         if isinstance(image, Passage) or len(request.sources) > 1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,6 +16,7 @@ from arrkit.canonical import Json
 from arrkit.judge.answers.extract import JsonObject, Unreadable, read_json
 from arrkit.judge.answers.schemas import (
     LETTERS,
+    plan_schema,
     proposal_schema,
     ranking_schema,
     scores_schema,
@@ -135,16 +136,26 @@ def read_proposal(text: str, count: int) -> tuple[Draft, ...]:
     cannot hold it; where none is left the answer is unreadable.
     """
     record = read_json(text, proposal_schema(count))
-    drafts: dict[str, Draft] = {}
-    for entry in _records(record["criteria"]):
-        draft = Draft(_words(entry["statement"]), _words(entry["guidance"]), _words(entry["dimension"]))
-        key = normalised(draft.statement)
-        said = f"{draft.statement}\n{draft.guidance}"
-        if key and not mentions_position(said) and not _CHINESE_POSITION.search(said):
-            drafts.setdefault(key, draft)
+    drafts = _usable(
+        Draft(_words(entry["statement"]), _words(entry["guidance"]), _words(entry["dimension"]))
+        for entry in _records(record["criteria"])
+    )
     if not drafts:
-        raise Unreadable("every statement is empty or speaks of an image by its place, such as Image A")
-    return tuple(drafts.values())
+        raise Unreadable(_NONE_USABLE)
+    return drafts
+
+
+def read_plan(text: str, count: int) -> tuple[Draft, ...]:
+    """At most ``count`` points, none where nothing that matters differs.
+
+    A point is left out as a draft of :func:`read_proposal` is: one that names an image by its place gives
+    away what the judge is to find out.
+    """
+    points = _records(read_json(text, plan_schema(count))["points"])
+    drafts = _usable(Draft(_words(entry["statement"]), _words(entry["guidance"])) for entry in points)
+    if points and not drafts:
+        raise Unreadable(_NONE_USABLE)
+    return drafts
 
 
 def read_structure(text: str, pool: int, max_dimensions: int) -> tuple[StructuredDimension, ...]:
@@ -184,6 +195,20 @@ def read_structure(text: str, pool: int, max_dimensions: int) -> tuple[Structure
 def readable(text: str) -> str:
     """``text`` without half surrogate pairs, which JSON escapes can smuggle in and no file can hold."""
     return text.encode("utf-8", "replace").decode()
+
+
+_NONE_USABLE = "every statement is empty or speaks of an image by its place, such as Image A"
+
+
+def _usable(drafts: Iterable[Draft]) -> tuple[Draft, ...]:
+    """The drafts that a rubric can hold, each once."""
+    kept: dict[str, Draft] = {}
+    for draft in drafts:
+        key = normalised(draft.statement)
+        said = f"{draft.statement}\n{draft.guidance}"
+        if key and not mentions_position(said) and not _CHINESE_POSITION.search(said):
+            kept.setdefault(key, draft)
+    return tuple(kept.values())
 
 
 def _once_each(record: JsonObject, criteria: Sequence[str]) -> dict[str, JsonObject]:

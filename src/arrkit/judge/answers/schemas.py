@@ -62,6 +62,12 @@ def proposal_schema(count: int) -> Schema:
     return _object({"reasoning": _TEXT, "criteria": _array(entry, 1, count)})
 
 
+def plan_schema(count: int) -> Schema:
+    """At most ``count`` points on which two images differ, perhaps none, after the differences seen."""
+    entry = _object({"statement": _TEXT, "guidance": _TEXT})
+    return _object({"reasoning": _TEXT, "points": _array(entry, 0, count)})
+
+
 def structure_schema(pool: int, max_dimensions: int) -> Schema:
     """Dimensions of criteria, each with the numbers (from 1) of the drafts that it stands for."""
     number: Schema = {"type": "integer", "minimum": 1, "maximum": pool}

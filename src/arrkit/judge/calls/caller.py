@@ -119,7 +119,7 @@ class Caller:
             kept = self._cache.get(key)
             if kept is not None:
                 self.totals.cached += 1
-                return Called(kept, cached=True)
+                return Called(kept, cached=True, cost=self._ledger.price(kept))
             flying = self._flying.get(key)
             if flying is None:
                 break
@@ -131,7 +131,7 @@ class Caller:
                     raise
                 continue  # whoever was first has left: ask ourselves
             self.totals.cached += first.reply is not None
-            return Called(first.reply, first.error, cached=first.reply is not None)
+            return Called(first.reply, first.error, cached=first.reply is not None, cost=first.cost)
         return await self._lead(key, request)
 
     async def keep(self, request: TransportRequest, reply: Reply, *, parser: str) -> None:
@@ -202,7 +202,8 @@ class Caller:
             outcome = await self._once(request, way, ticket, bound)
             if isinstance(outcome, Reply):
                 self._end(waited, attempts, self._health.answered(outcome))
-                return Called(outcome, attempts=attempts, waited=waited)
+                cost = self._ledger.price(outcome)
+                return Called(outcome, attempts=attempts, waited=waited, cost=cost)
             failures[outcome.kind] += 1
             step = next_step(
                 outcome.kind,

@@ -85,11 +85,15 @@ class Ledger:
         price = self._find(model)
         return None if price is None else price.of(usage, tier or self._tier)
 
+    def price(self, reply: Reply) -> float | None:
+        """What ``reply`` costs, or None, whether it was paid for now or came from a cache."""
+        return self.cost(reply.usage, reply.model, reply.tier)
+
     def answered(self, reply: Reply, bound: Bound) -> float:
         """Book a reply; the dollars to settle its reservation with."""
         totals = self.totals
         totals.count(str(reply.finish))
-        totals.bill(reply.usage, self.cost(reply.usage, reply.model, reply.tier))
+        totals.bill(reply.usage, self.price(reply))
         if bound.input:
             self.ratio.add(bound.input, reply.usage.input_tokens)
         if self.budget.limit is None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from arrkit.canonical import digest
 from arrkit.data.pairs import Task
+from arrkit.judge.prompts.planning_words import PlanningWording
 
 BUILD = 1
 """Raise it when a builder puts the same sentences together in another way."""
@@ -105,6 +106,9 @@ class Wording:
     further: str
     repair: str
     repair_answer: str
+
+    # What the protocols ask for beside all this.
+    planning: PlanningWording
 
     @property
     def version(self) -> str:
