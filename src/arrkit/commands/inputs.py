@@ -7,7 +7,7 @@ also name the judge.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arrkit.backends.registry import make_dataset
 from arrkit.backends.spec import Spec
@@ -17,6 +17,7 @@ from arrkit.commands.sources import dataset_record, named_spec, refuse_clashes, 
 from arrkit.data.native import open_pairs
 from arrkit.data.pairs import PairDataset, Task
 from arrkit.errors import InputError
+from arrkit.judge.choices import JudgeProtocol
 from arrkit.judge.evaluate import Contender
 from arrkit.judge.protocol import Judge
 from arrkit.rubric.files import read_rubric, require_task, rubric_digest
@@ -144,11 +145,44 @@ def open_rubrics(names: Sequence[str]) -> list[NamedRubric]:
     ]
 
 
-def contenders(rubrics: Sequence[NamedRubric], *, baseline: bool, zero_shot: int = 0) -> list[Contender]:
+def contenders(
+    rubrics: Sequence[NamedRubric],
+    *,
+    baseline: bool,
+    zero_shot: int = 0,
+    protocols: Sequence[JudgeProtocol] = (),
+    items: int = 0,
+) -> list[Contender]:
     """What the judge is tried under: nothing first, unless ``baseline`` is off, then each rubric.
 
-    With ``zero_shot`` so many criteria are written for each prompt before its images are seen.
+    With ``zero_shot`` so many criteria are written for each prompt before its images are seen. Rubrics are
+    tried by each of ``protocols`` that takes any (``pairwise`` where none is named), and each of the others,
+    which find up to ``items`` criteria of their own, is one more.
+
+    Raises:
+        InputError: rubrics for protocols that take none, or ``weighted`` without any.
     """
+    protocols = tuple(dict.fromkeys(protocols)) or (JudgeProtocol.PAIRWISE,)
     unseen = [Contender(ZERO_SHOT, zero_shot=zero_shot)] if zero_shot else []
-    bare = [Contender(NO_RUBRIC)] if baseline or not (rubrics or unseen) else []
-    return [*bare, *unseen, *(each.contender for each in rubrics)]
+    given = [*unseen, *(each.contender for each in rubrics)]
+    named = " and ".join(f"--protocol {each}" for each in protocols)
+    if given and not any(each.takes_rubrics for each in protocols):
+        raise InputError(
+            f"{named} finds its own criteria, so no rubric can be tried by it",
+            hint="Add --protocol pairwise or --protocol weighted for the rubrics, or leave --rubric out.",
+        )
+    if not given and JudgeProtocol.WEIGHTED in protocols:
+        raise InputError(
+            "--protocol weighted scores images by criteria, and none are given",
+            hint="Name a rubric with --rubric, or --rubric zero-shot.",
+        )
+    tried: list[Contender] = []
+    for protocol in protocols:
+        if protocol is JudgeProtocol.PAIRWISE:
+            tried += given
+        elif protocol is JudgeProtocol.WEIGHTED:
+            tried += [replace(each, name=f"{each.name}, {protocol}", protocol=protocol) for each in given]
+        else:
+            tried.append(Contender(str(protocol), protocol=protocol, items=items))
+    bare = [Contender(NO_RUBRIC)] if baseline or not tried else []
+    return [*bare, *tried]
