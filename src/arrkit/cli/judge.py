@@ -134,6 +134,7 @@ def _foresee(options: EvalOptions | BiasOptions, as_json: bool) -> None:
 
 def _draw(report: JudgeReport, as_json: bool, *, bias: bool) -> None:
     from arrkit.cli import draw
+    from arrkit.cli.draw_panel import panel_tables
     from arrkit.commands.pages import notes, verdict_sentences
 
     if as_json:
@@ -146,8 +147,8 @@ def _draw(report: JudgeReport, as_json: bool, *, bias: bool) -> None:
     if any(row.metrics for row in report.rows):
         out.print(draw.metric_table((row.rubric, row.metrics) for row in report.rows))
     if not bias:
-        for grouped in draw.group_tables(report):
-            out.print(grouped)
+        for each in (*panel_tables(report), *draw.group_tables(report)):
+            out.print(each)
     out.print(draw.coverage_line(report))
     for sentence in verdict_sentences(report):
         out.print(f"[bold]{sentence}[/bold]")

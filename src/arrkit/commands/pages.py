@@ -10,6 +10,7 @@ from arrkit import __version__
 from arrkit.commands.cards import case_card, in_threads, learned_card
 from arrkit.commands.inputs import NamedRubric
 from arrkit.commands.metrics import metric_notes, metric_tables
+from arrkit.commands.panel_page import ENSEMBLES, calibration_tables, reliability_plots, stage_tables
 from arrkit.data.filters import NO_VALUE
 from arrkit.judge.calls.totals import spent
 from arrkit.judge.choices import Orders
@@ -66,10 +67,13 @@ def judge_page(
             accuracy_table(report),
             *metric_tables([(row.rubric, row.metrics) for row in report.rows]),
             bias_table(report),
+            *stage_tables(report),
+            *calibration_tables(report.rows),
             coverage_table(report),
             *group_tables(report),
         ),
         charts=(accuracy_chart(report.rows),),
+        curves=tuple(reliability_plots(report.rows)),
         rubrics=tuple(rubric_view(each.rubric, each.digest) for each in rubrics),
         pairs=in_threads(partial(case_card, tried=tried), evaluation.cases),
         pairs_total=evaluation.pairs,
@@ -200,10 +204,12 @@ def notes(report: JudgeReport) -> tuple[str, ...]:
     said += left_out_note(report.left_out)
     if report.skipped:
         first = report.skipped[0]
+        pairs = "1 pair was" if len(report.skipped) == 1 else f"{len(report.skipped)} pairs were"
         said.append(
-            f"{len(report.skipped)} pairs were skipped, since an image could not be read; "
-            f"the first: {first.origin}: {first.reason}"
+            f"{pairs} skipped, since an image could not be read; the first: {first.origin}: {first.reason}"
         )
+    if report.ensemble is not None:
+        said.append(f"Judged by a {report.ensemble}. {ENSEMBLES[report.ensemble]}")
     if report.scoring:
         ways = ", ".join(f"{way} ({count})" for way, count in report.scoring.items())
         said.append(f"The judge was asked by {ways}.")

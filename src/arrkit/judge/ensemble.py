@@ -8,14 +8,16 @@ presentation, so that what is measured of one judge (bias, consistency, coverage
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from arrkit.concurrency import together
 from arrkit.data.pairs import Picture
 from arrkit.judge.asking import total_usage
 from arrkit.judge.choices import Ensemble
 from arrkit.judge.judged import Judged, lead
+from arrkit.judge.meter import Meter
 from arrkit.judge.protocol import Answer, Basis, Finding, Outcome, Side, Usage, Verdict
 from arrkit.judge.session import JudgeSession
 from arrkit.rubric.model import Dimension
@@ -25,6 +27,12 @@ SURE_MARGIN = 0.1
 
 EVEN = 1e-9
 """A mean lead below this differs from 0 by rounding only."""
+
+
+class Ask(Protocol):
+    """Has one pair judged by one judge; ``meter`` counts what it takes."""
+
+    def __call__(self, session: JudgeSession, /, *, meter: Meter) -> Coroutine[Any, Any, Judged]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +83,20 @@ class Panel:
         for session in first:
             await session.prepare(pictures)
 
-    async def judge(self, ask: Callable[[JudgeSession], Awaitable[Judged]]) -> Judged:
-        """One pair judged by all of them, as the rule says; ``ask`` has it judged by one."""
+    async def judge(self, ask: Ask, meters: Sequence[Meter]) -> Judged:
+        """One pair judged by all of them, as the rule says; there is a meter for each."""
+        asked = list(zip(self.sessions, meters, strict=True))
         if self.rule is None:
-            return await ask(self.sessions[0])
+            return await ask(self.sessions[0], meter=meters[0])
         if self.rule is Ensemble.CASCADE:
-            return await self._cascade(ask)
-
-        async def one(session: JudgeSession) -> Judged:
-            return await ask(session)
-
-        stages = await together(one(session) for session in self.sessions)
+            return await self._cascade(ask, asked)
+        stages = await together(ask(session, meter=meter) for session, meter in asked)
         return combine_judged(self.rule, stages, self.names)
 
-    async def _cascade(self, ask: Callable[[JudgeSession], Awaitable[Judged]]) -> Judged:
+    async def _cascade(self, ask: Ask, asked: Sequence[tuple[JudgeSession, Meter]]) -> Judged:
         stages: list[Judged] = []
-        for session in self.sessions:
-            stages.append(await ask(session))
+        for session, meter in asked:
+            stages.append(await ask(session, meter=meter))
             if not unsure(stages[-1], self.margin):
                 break
         last = stages[-1]

@@ -24,6 +24,18 @@ class PairCost:
     dollars: float | None = 0.0
 
 
+    def __str__(self) -> str:
+        """For people: dollars where they are known, else requests and tokens, else calls."""
+        if not self.requests:
+            return f"{self.calls:.1f} calls"
+        if self.dollars is not None:
+            return f"${self.dollars:.5f}"
+        sent = f"{self.requests:.1f} requests"
+        if self.input_tokens is None or self.output_tokens is None:
+            return sent
+        return f"{sent}, {self.input_tokens + self.output_tokens:,.0f} tokens"
+
+
 class Meter:
     """Sums over distinct questions. It remembers eight bytes of each.
 

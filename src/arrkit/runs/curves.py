@@ -61,6 +61,7 @@ def _plot(plot: CurvePlot) -> str:
     if not shown:
         return ""
     xs = [x for curve in plot.curves for x, y in curve.points if math.isfinite(x) and math.isfinite(y)]
+    xs += [x for x, _ in plot.line]
     low, high = _bounds(plot, shown)
     start, end = min(xs), max(xs)
 
@@ -90,6 +91,9 @@ def _plot(plot: CurvePlot) -> str:
     if plot.reference is not None and low <= plot.reference <= high:
         y = place_y(plot.reference)
         parts.append(f'<line class="ref" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+    if plot.line:
+        through = _path([(place_x(x), place_y(y)) for x, y in plot.line])
+        parts.append(f'<polyline class="ref" fill="none" points="{through}"/>')
     for index, curve in enumerate(shown):
         parts.append(f'<g class="c{index % COLOURS}">')
         if curve.band:
@@ -156,6 +160,7 @@ def _mean(entries: Sequence[_Entry]) -> _Entry:
 def _bounds(plot: CurvePlot, shown: Iterable[Curve]) -> tuple[float, float]:
     values = [y for curve in shown for _, y in curve.points]
     values += [end for curve in shown for ends in curve.band for end in ends]
+    values += [y for _, y in plot.line]
     values += [each for each in (plot.low, plot.high, plot.reference) if each is not None]
     low, high = min(values), max(values)
     if high <= low:

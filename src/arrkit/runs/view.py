@@ -133,7 +133,8 @@ class CurvePlot:
 
     ``kind`` says how values are written: shares for ``rate`` and ``difference``. ``low`` and ``high`` bound
     the axis where they are given, and widen to hold what lies outside; ``reference`` is a dashed line;
-    ``across`` says what the horizontal axis counts.
+    ``across`` says what the horizontal axis counts. ``line`` is another dashed line, through these points,
+    such as a diagonal; the axes hold it too.
     """
 
     title: str
@@ -144,6 +145,7 @@ class CurvePlot:
     high: float | None = None
     reference: float | None = None
     note: str = ""
+    line: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
