@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from arrkit import __version__
 from arrkit.commands.cards import case_card, in_threads, learned_card
+from arrkit.commands.costs import cost_table
 from arrkit.commands.inputs import NamedRubric
 from arrkit.commands.metrics import metric_notes, metric_tables
 from arrkit.commands.panel_page import ENSEMBLES, calibration_tables, reliability_plots, stage_tables
@@ -15,7 +16,7 @@ from arrkit.data.filters import NO_VALUE
 from arrkit.judge.calls.totals import spent
 from arrkit.judge.choices import Orders
 from arrkit.judge.evaluate import Contender, Evaluation
-from arrkit.judge.report import JudgeReport, Row, bias_verdict, undecided
+from arrkit.judge.report import JudgeReport, Row, bias_verdict, circumstance, subject, undecided
 from arrkit.judge.tally import accuracy_rule
 from arrkit.rubric.build import Fate, Learned, LearnedRubric
 from arrkit.rubric.model import Rubric
@@ -66,6 +67,7 @@ def judge_page(
         tables=(
             accuracy_table(report),
             *metric_tables([(row.rubric, row.metrics) for row in report.rows]),
+            cost_table(report),
             bias_table(report),
             *stage_tables(report),
             *calibration_tables(report.rows),
@@ -156,11 +158,8 @@ def verdict_sentences(report: JudgeReport) -> list[str]:
     sentences = []
     alone = report.rows[0].stats.accuracy
     if len(report.rows) == 1 and alone is not None:
-        under = (
-            "Without a rubric" if not report.rows[0].digest else f"Under the rubric {report.rows[0].rubric}"
-        )
         sentences.append(
-            f"{under} the judge agrees with people on {alone.value * 100:.1f} % of the pairs "
+            f"{circumstance(report.rows[0])} the judge agrees with people on {alone.value * 100:.1f} % of the pairs "
             f"(95 % interval {alone.low * 100:.1f} to {alone.high * 100:.1f}; chance is 50)."
         )
     first = report.rows[0]
@@ -168,18 +167,16 @@ def verdict_sentences(report: JudgeReport) -> list[str]:
     for row in report.rows:
         if row.change is None or row.change.difference is None:
             continue
-        change = row.change.difference
+        change, said = row.change.difference, subject(row)
         low, high = change.low * 100, change.high * 100
         size = f"{change.value * 100:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
         if row.change.p > SIGNIFICANT or low <= 0 <= high:
             sentences.append(
-                f"Whether the rubric {row.rubric} helps cannot be told from these pairs ({size})."
+                f"Whether {said[0].lower()}{said[1:]} helps cannot be told from these pairs ({size})."
             )
             continue
         often = "more" if low > 0 else "less"
-        sentences.append(
-            f"The rubric {row.rubric} makes the judge agree with people {often} often{than} ({size})."
-        )
+        sentences.append(f"{said} makes the judge agree with people {often} often{than} ({size}).")
     sentences += [bias_verdict(row) for row in report.rows if row.stats.consistency is not None]
     return sentences
 
@@ -326,7 +323,7 @@ def accuracy_chart(rows: Sequence[Row]) -> Chart:
     return Chart(
         "Accuracy",
         tuple(
-            ChartRow(row.rubric, row.stats.accuracy, muted=not row.digest)
+            ChartRow(row.rubric, row.stats.accuracy, muted=not row.digest and row.protocol.takes_rubrics)
             for row in rows
             if row.stats.accuracy is not None
         ),

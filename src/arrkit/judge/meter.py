@@ -23,7 +23,6 @@ class PairCost:
     output_tokens: float | None = 0.0
     dollars: float | None = 0.0
 
-
     def __str__(self) -> str:
         """For people: dollars where they are known, else requests and tokens, else calls."""
         if not self.requests:

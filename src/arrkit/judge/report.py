@@ -113,6 +113,26 @@ def make_rows(
     return tuple(rows)
 
 
+def subject(row: Row) -> str:
+    """What a row tries, to stand at the head of a sentence as its subject."""
+    match row.protocol:
+        case JudgeProtocol.CHECKLIST:
+            return "A checklist for each prompt"
+        case JudgeProtocol.PLAN_VERIFY:
+            return "A plan before each comparison"
+        case JudgeProtocol.WEIGHTED:
+            return f"Weighted scoring by {row.rubric.removesuffix(f', {row.protocol}')}"
+    return f"The rubric {row.rubric}"
+
+
+def circumstance(row: Row) -> str:
+    """What a row was judged under, to stand at the head of a sentence before its subject."""
+    if not row.digest and row.rubric == "none":
+        return "Without a rubric"
+    said = subject(row)
+    return f"Under {said[0].lower()}{said[1:]}"
+
+
 def undecided(report: JudgeReport) -> str:
     """One sentence where judgments decided nothing, a warning where most did not; else empty."""
     rows = report.rows
@@ -143,8 +163,10 @@ def bias_verdict(row: Row) -> str:
     The gap between forward and reverse accuracy is called none where its interval holds 0, small below 10
     points, marked below 30, severe from there.
     """
+    if row.protocol.pointwise:
+        return f"{circumstance(row)} each image is scored by itself, so that no order can matter."
     gap, consistency = row.stats.gap, row.stats.consistency
-    name = "Without a rubric" if not row.digest else f"Under the rubric {row.rubric}"
+    name = circumstance(row)
     if gap is None or consistency is None:
         return f"{name} there are too few answers to speak of position bias."
     favoured = "first" if gap.value > 0 else "second"
