@@ -117,10 +117,11 @@ def accuracy_table(report: JudgeReport) -> Table:
             percent(row.stats.consistency, _n(row.stats.accuracy)),
             number(row.stats.kappa),
             str(row.stats.accuracy.n if row.stats.accuracy else 0),
+            "–" if row.cost is None else str(row.cost),
         )
         for row in report.rows
     ]
-    headers = ("rubric", "accuracy %", "change", "right twice %", "consistent %", "kappa", "n")
+    headers = ("rubric", "accuracy %", "change", "right twice %", "consistent %", "kappa", "n", "a pair takes")
     return table(headers, rows)
 
 
