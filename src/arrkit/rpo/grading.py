@@ -138,7 +138,8 @@ def worth(grading: Grading, recipe: Recipe, weights: Mapping[str, float]) -> tup
 
     A mixture is ``mix`` times the normalised weighted reward and ``1 - mix`` times the normalised pairwise
     one; where one of them says nothing of an image or of the group, the other speaks alone, as softly.
-    ``rpo`` keeps its own two numbers, and takes from the rewards which image they go to.
+    ``rpo`` keeps its own two numbers, and takes from the rewards which image they go to: in a mixture the
+    two vote by their shares, and where they contradict each other with equal shares, the pair is a tie.
     """
     parts = []
     if recipe.reward.scores:
@@ -148,15 +149,17 @@ def worth(grading: Grading, recipe: Recipe, weights: Mapping[str, float]) -> tup
         share = 1 - recipe.mix if recipe.reward is Reward.MIXTURE else 1.0
         parts.append((share, normalised(pairwise_rewards(grading.rulings, recipe.group))))
     spoken = [(share, part) for share, part in parts if part is not None and share]
+    if recipe.algorithm is Algorithm.RPO:
+        lead = sum(share * _sign(part) for share, part in spoken)
+        return advantages(Ruling(_side(lead)), recipe.win, recipe.lose)
     mixed = tuple(_mixed([(share, part[n]) for share, part in spoken]) for n in range(recipe.group))
-    if all(each is None for each in mixed):
-        return None
-    if recipe.algorithm is Algorithm.FLOW_GRPO:
-        return mixed
-    one, other = mixed
-    lead = 0.0 if one is None or other is None else one - other
-    preferred = Label.TIE if abs(lead) < FLAT else Label.A if lead > 0 else Label.B
-    return advantages(Ruling(preferred), recipe.win, recipe.lose)
+    return None if all(each is None for each in mixed) else mixed
+
+
+def _sign(part: Sequence[float | None]) -> float:
+    """1 where the first of two images has the higher advantage, -1 where the second has."""
+    one, other = part
+    return 0.0 if one is None or other is None else math.copysign(1.0, one - other)
 
 
 def _mixed(parts: Sequence[tuple[float, float | None]]) -> float | None:
