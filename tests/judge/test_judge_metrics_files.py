@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,8 @@ def test_predictions_of_mmrb2_name_places(read):
     )
     matched = match(replies, PAIRS)
     assert orders(matched) == [(A, A), (MISSING, Choice.OTHER), (MISSING, MISSING)]
+    tied = read({"pair-0": {"forward": [{"judgement": "tie"}]}}, name="tied.json")
+    assert orders(match(tied, PAIRS[:1])) == [(TIE, NOT_ASKED)]
 
 
 def test_rows_of_genai_bench_go_by_their_place(read):
@@ -227,6 +230,22 @@ def test_scores_of_a_group_are_those_of_all_its_pairs(read):
     assert matched.unknown == ()
     with pytest.raises(InputError, match=r"answers.jsonl:1: 3 scores make 3 pairs, and the group g has more"):
         match(read({"id": "g", "scores": [0.5, 0.25, 0.75]}), [*group, pair(3, group="g")])
+
+
+def test_scores_of_a_group_go_by_the_candidates_that_an_id_names_in_whatever_order_pairs_come(read):
+    numbers = [replace(pair(0, group="g"), id=f"g-{i}-{j}") for i, j in ((2, 3), (1, 3))]
+    letters = [
+        replace(pair(0, group="4pair:h"), id=f"4pair:h_{n}:{two}") for n, two in enumerate(("CvsD", "AvsC"))
+    ]
+    replies = read({"id": "g", "scores": [8, 4, 1]}, {"id": "4pair:h", "scores": [8, 4, 1, 0.5]})
+    found = match(replies, [*numbers, *letters])
+    assert [each.margin for each in found.answers] == [3, 7, 0.5, 7]
+    (thinned,) = match_replies(numbers, replies, thinned=True)
+    assert [each.margin for each in thinned.answers] == [3, 7]
+    with pytest.raises(InputError, match=r'nothing tells which two of them are those of the pair "pair-0"'):
+        match_replies([pair(0, group="g")], replies, thinned=True)
+    with pytest.raises(InputError, match="2 scores make 1 pair, and the group g has more"):
+        match(read({"id": "g", "scores": [1, 2]}), numbers)
 
 
 def test_own_rows_are_read_for_each_rubric(read):

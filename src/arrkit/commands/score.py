@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from arrkit.commands.inputs import open_dataset
 from arrkit.commands.metrics import official_rule
 from arrkit.commands.options import ScoreOptions
+from arrkit.data.filters import left_out, unfiltered
+from arrkit.data.pairs import PairDataset
 from arrkit.errors import InputError, Problem
 from arrkit.judge.matching import Matched, match_replies
 from arrkit.judge.metrics import Metric, MetricValue, find_metrics
@@ -79,7 +81,9 @@ def score_judgments(options: ScoreOptions) -> ScoreReport:
         # Whether images are there is nobody's concern here.
         dataset = open_dataset(replace(options, strict=False), task=None, split="test")
         fields = {field for metric in metrics for field in metric.fields}
-        matched = match_replies(dataset, replies, fields=fields)
+        thinned = bool(options.where) or options.min_confidence is not None
+        matched = match_replies(dataset, replies, fields=fields, thinned=thinned)
+        _refuse_shifted(dataset, replies)
         if options.strict:
             _refuse(matched)
         rows = [_row(each, metrics) for each in matched]
@@ -96,6 +100,18 @@ def _refuse_moved(options: ScoreOptions, replies: Replies) -> None:
         raise InputError(
             f"{replies.name} has no ids, and its answers go by their place among all pairs",
             hint="Leave out --where, --min-confidence and --sample, which move the pairs.",
+        )
+
+
+def _refuse_shifted(dataset: PairDataset, replies: Replies) -> None:
+    """A row that the dataset left out would shift all answers after it to the pair behind their own."""
+    dataset = unfiltered(dataset)
+    if replies.placed and (lost := sum(left_out(dataset).values())):
+        rows = "1 row" if lost == 1 else f"{lost} rows"
+        raise InputError(
+            f"{replies.name} has no ids, and its answers go by their place among all pairs, of which "
+            f"{dataset.name} leaves out {rows}",
+            hint="Give each answer the id of its pair.",
         )
 
 

@@ -10,7 +10,7 @@ from arrkit.backends.listing import Group, find_plugin
 from arrkit.backends.plugin import DatasetPlugin
 from arrkit.backends.spec import Spec
 from arrkit.commands.options import DataOptions, TakeOptions
-from arrkit.data.filters import Selected, Selection, parse_where
+from arrkit.data.filters import Selected, Selection, parse_where, unfiltered
 from arrkit.data.native import NativePairs
 from arrkit.data.pairs import PairDataset
 from arrkit.errors import InputError, Problem, nearest
@@ -90,8 +90,7 @@ def check_fields(dataset: PairDataset, fields: Sequence[str], flag: str = "--by"
     """
     if not fields:
         return
-    while isinstance(dataset, Selected):
-        dataset = dataset.dataset
+    dataset = unfiltered(dataset)
     certain = isinstance(dataset, NativePairs)
     first = None if isinstance(dataset, NativePairs) else next(iter(dataset), None)
     known = (

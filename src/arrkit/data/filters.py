@@ -225,6 +225,19 @@ def left_out(dataset: PairDataset) -> Mapping[str, int]:
     return found
 
 
+def unfiltered(dataset: PairDataset) -> PairDataset:
+    """The dataset of which a selection takes pairs; itself where none does."""
+    while isinstance(dataset, Selected):
+        dataset = dataset.dataset
+    return dataset
+
+
+def faults(dataset: PairDataset) -> tuple[Problem, ...]:
+    """What a dataset says was wrong with the first rows that it could not use in its last pass."""
+    found: tuple[Problem, ...] = getattr(unfiltered(dataset), "faults", ())
+    return found
+
+
 def select(dataset: PairDataset, selection: Selection) -> PairDataset:
     """The pairs that ``selection`` takes; the dataset itself where it takes all."""
     return dataset if selection == Selection(seed=selection.seed) else Selected(dataset, selection)

@@ -42,6 +42,12 @@ class BrokenRow:
     last: bool = False
 
 
+def place_of(row: Row | BrokenRow) -> str:
+    """Where a row begins: its line, and where lines do not tell rows apart, as in an array on one line, its
+    number too: ``1 (row 7)``."""
+    return str(row.line) if row.number <= row.line else f"{row.line} (row {row.number})"
+
+
 @dataclass(frozen=True, slots=True)
 class RowRules:
     """How rows are read.
@@ -88,7 +94,7 @@ def row_id(row: Row) -> str:
 
 def parse_row(row: Row | BrokenRow, rules: RowRules) -> ParsedRow:
     """Read one row; never raises for what the row holds."""
-    where = f"{rules.name}:{row.line}"
+    where = f"{rules.name}:{place_of(row)}"
     if isinstance(row, BrokenRow):
         return ParsedRow(problems=(Problem(row.what, where, row.hint),))
     if not isinstance(row.value, Mapping):

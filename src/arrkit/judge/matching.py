@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -10,6 +11,9 @@ from arrkit.data.pairs import PreferencePair
 from arrkit.errors import InputError
 from arrkit.judge.answered import Answered, Choice, answered
 from arrkit.judge.replies import Replies, Reply, scored
+
+_NUMBERS = re.compile(r"-([1-9]\d*)-([1-9]\d*)")
+_LETTERS = re.compile(r":([A-Z])vs([A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +33,20 @@ class Matched:
 
 
 def match_replies(
-    pairs: Iterable[PreferencePair], replies: Replies, *, fields: Collection[str] = ()
+    pairs: Iterable[PreferencePair], replies: Replies, *, fields: Collection[str] = (), thinned: bool = False
 ) -> list[Matched]:
     """The judgments of each rubric of ``replies`` on ``pairs``. No image is opened.
 
     A pair is found by its id, else by its group where the answer holds scores of all its candidates, or by
-    its place where the file has places. Of the metadata only ``fields`` are kept.
+    its place where the file has places. Which two candidates of its group a pair shows is told by its id
+    where that is a public set's; else a group's pairs are taken to come as (0, 1), (0, 2) ... (1, 2) ...,
+    which cannot be where the dataset is ``thinned``: where pairs of a group may be left out. Of the metadata
+    only ``fields`` are kept.
 
-    Raises :class:`~arrkit.errors.InputError` where nothing fits, or where a group has more pairs than its
-    scores make.
+    Raises :class:`~arrkit.errors.InputError` where nothing fits, where a group has more pairs than its scores
+    make, or where nothing tells which of them a pair's are.
     """
-    matchers = [_Matcher(rubric, held) for rubric, held in replies.by_rubric.items()]
+    matchers = [_Matcher(rubric, held, thinned) for rubric, held in replies.by_rubric.items()]
     some_ids: list[str] = []
     total = 0
     for place, pair in enumerate(pairs):
@@ -60,9 +67,10 @@ def match_replies(
 
 
 class _Matcher:
-    def __init__(self, rubric: str, held: Mapping[str | int, Reply]) -> None:
+    def __init__(self, rubric: str, held: Mapping[str | int, Reply], thinned: bool) -> None:
         self.rubric = rubric
         self.held = held
+        self.thinned = thinned
         self.answers: list[Answered] = []
         self.missing: list[str] = []
         self.relabelled: list[str] = []
@@ -88,27 +96,50 @@ class _Matcher:
             self.relabelled.append(pair.id)
         ab, margin = found.ab, found.margin
         if found.scores:
-            ab, margin = scored(self._two(found, pair))
+            ab, margin = scored(self._two(found, pair, key))
         elif ab is Choice.NOT_ASKED and found.ba is Choice.NOT_ASKED:
             ab = Choice.MISSING
         self.answers.append(answered(pair, ab, found.ba, rubric=self.rubric, margin=margin))
 
-    def _two(self, reply: Reply, pair: PreferencePair) -> tuple[float | None, float | None]:
-        """The scores of the pair's two candidates: a group's pairs come as (0, 1), (0, 2) ... (1, 2) ..."""
-        pairs = list(combinations(reply.scores, 2))
-        if len(pairs) == 1:
-            return pairs[0]
-        place = self.placed.get(pair.group, 0)
-        self.placed[pair.group] = place + 1
-        if not pair.group or place >= len(pairs):
-            whole = f"the group {pair.group}" if pair.group else f"the pair {pair.id}"
-            raise InputError(
-                f"{reply.where}: {len(reply.scores)} scores make {len(pairs)} pairs, and {whole} has "
-                f"{'more' if pair.group else 'two candidates'}",
-                hint="Give one score for each candidate of the prompt, in the dataset's order.",
-            )
-        return pairs[place]
+    def _two(self, reply: Reply, pair: PreferencePair, key: str | int) -> tuple[float | None, float | None]:
+        """The scores of the pair's two candidates, of all those of the group where ``key`` names that."""
+        scores, of_group = reply.scores, bool(pair.group) and key == pair.group
+        made = list(combinations(range(len(scores)), 2))
+        if not of_group and len(made) == 1:
+            return scores[0], scores[1]
+        if of_group:
+            shown = shown_of_group(pair)
+            if shown is None and self.thinned:
+                raise InputError(
+                    f"{reply.where}: the scores are of the whole group {pair.group}, and nothing tells which "
+                    f'two of them are those of the pair "{pair.id}"',
+                    hint="Leave out --where and --min-confidence, which thin out groups, or give scores "
+                    "for each pair.",
+                )
+            if shown is None:
+                place = self.placed.get(pair.group, 0)
+                self.placed[pair.group] = place + 1
+                shown = made[place] if place < len(made) else None
+            if shown is not None and max(shown) < len(scores):
+                return scores[shown[0]], scores[shown[1]]
+        raise InputError(
+            f"{reply.where}: {len(scores)} scores make {len(made)} pair{'s' * (len(made) > 1)}, and "
+            f"{f'the group {pair.group} has more' if of_group else f'the pair {pair.id} has two candidates'}",
+            hint="Give one score for each candidate of the prompt, in the dataset's order.",
+        )
 
     def matched(self) -> Matched:
         unknown = tuple(str(key) for key in self.held if key not in self.used)
         return Matched(self.rubric, tuple(self.answers), tuple(self.missing), unknown, tuple(self.relabelled))
+
+
+def shown_of_group(pair: PreferencePair) -> tuple[int, int] | None:
+    """Which candidates of its group, from 0, a pair of a public set shows; None where its id does not say.
+
+    The ids of the sets end with them: ``GROUP-1-3``, or ``...:AvsC``.
+    """
+    if numbers := _NUMBERS.fullmatch(pair.id.removeprefix(pair.group)):
+        return int(numbers[1]) - 1, int(numbers[2]) - 1
+    if letters := _LETTERS.fullmatch(pair.id[-len(":AvsB") :]):
+        return ord(letters[1]) - ord("A"), ord(letters[2]) - ord("A")
+    return None

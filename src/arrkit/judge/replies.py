@@ -30,7 +30,7 @@ from pathlib import Path
 
 from arrkit.data.pairs import Label
 from arrkit.data.readers import read_rows
-from arrkit.data.rows import BrokenRow
+from arrkit.data.rows import BrokenRow, place_of
 from arrkit.errors import InputError, Problem
 from arrkit.judge.answered import Answered, Choice
 from arrkit.serial import from_json
@@ -191,7 +191,7 @@ class _Reader:
     def rows(self) -> None:
         placed: set[bool] = set()
         for row in read_rows(self.path):
-            where = f"{self.path}:{row.line}"
+            where = f"{self.path}:{place_of(row)}"
             if isinstance(row, BrokenRow):
                 self.problem(row.what, where, row.hint)
             elif row.repeated:
@@ -256,8 +256,11 @@ def _first_answer(entry: Mapping[str, object], direction: str) -> Choice:
     said = first.get("judgement", first.get("judgment")) if isinstance(first, Mapping) else None
     if not said:
         return Choice.MISSING
-    # To its scorer any other word is an answer, and a wrong one.
-    return {"A": Choice.A, "B": Choice.B}.get(str(said), Choice.OTHER)
+    if said in ("A", "B"):
+        return Choice(said)
+    meant = read_choice(str(said))
+    # To its scorer a tie and any other word are answers, and wrong ones.
+    return meant if meant is not None and meant.tied else Choice.OTHER
 
 
 def _reply(row: Mapping[str, object], where: str) -> Reply:
