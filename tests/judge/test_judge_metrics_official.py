@@ -156,6 +156,7 @@ def test_a_group_cut_short_is_not_right():
     cut = [Answered(str(n), Label.A, Choice.A, group="g", metadata={"num_candidates": 3}) for n in range(2)]
     assert _of(cut).rate.value == 0
     assert "not whole" in _of(cut).note
+    assert "not whole" in _of(cut[:1]).note  # one pair would be a whole group of two
 
 
 def test_editscore_means_over_task_types_in_each_dimension():
@@ -180,6 +181,7 @@ def test_editscore_means_over_task_types_in_each_dimension():
     found = find_metric("official:editscore-bench")(judged)
     assert parts(found) == {"consistency": pytest.approx(1 / 3), "overall": pytest.approx(0.7)}
     assert found.rate.value == pytest.approx(0.7)
+    assert (found.expected, found.judged, found.rate.n) == (12, 12, 12)  # of the dimension overall alone
     assert {part.name for part in found.parts[1].parts} == {"extract", "compose"}
     one = find_metric("official:editscore-bench")([row for row in judged if "cons" in row.id])
     assert one.rate.value == pytest.approx(1 / 3)

@@ -114,4 +114,9 @@ def counted(value: MetricValue) -> str:
 
 def metric_notes(metrics: Iterable[MetricValue]) -> list[str]:
     """What is peculiar to these values, one sentence for each that has anything."""
-    return [f"{name}: {value.note}" for name, value in with_parts(metrics) if value.note]
+    said = []
+    for value in metrics:
+        said += [f"{value.name}: {value.note}"] if value.note else []
+        if value.rate is not None:  # else the whole has said already that there is nothing
+            said += [f"{name}: {part.note}" for name, part in list(with_parts([value]))[1:] if part.note]
+    return said

@@ -123,8 +123,12 @@ def per_prompt_inversion(answers: Iterable[Answered], *, seed: int = 0) -> Metri
 
 def incomplete(groups: Iterable[Group]) -> str:
     """A sentence where groups lack pairs, as the first N of a dataset may."""
-    cut = sum(candidates(group.pairs) is None for group in groups)
-    return some(cut, "Groups that are not whole, since some of their pairs are not among these")
+    return not_whole(sum(candidates(group.pairs) is None for group in groups))
+
+
+def not_whole(groups: int) -> str:
+    """A sentence on so many groups that lack pairs; empty for none."""
+    return some(groups, "Groups that are not whole, since some of their pairs are not among these")
 
 
 def _inverted(answer: Answered, choice: Choice) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from arrkit.judge.answered import Answered
 from arrkit.judge.metrics.groups import (
     Group,
-    incomplete,
+    not_whole,
     per_prompt_inversion,
     rank_exact,
 )
@@ -98,7 +98,7 @@ def editreward_bench(answers: Iterable[Answered], *, seed: int = 0) -> MetricVal
         notes=[
             one_order(turned),
             f"Threshold for ties {threshold:.6g}, tuned on these same pairs." if doubles else "",
-            incomplete(groups.values()),
+            not_whole(sum(group.pairs != _pairs_of(sizes[unit]) for unit, group in groups.items())),
         ],
         parts=parts,
     )
@@ -109,7 +109,11 @@ def _at_least(pairs: int) -> int:
 
 
 def _right(group: Group, size: int) -> bool:
-    return group.right == group.pairs == size * (size - 1) // 2
+    return group.right == group.pairs == _pairs_of(size)
+
+
+def _pairs_of(size: int) -> int:
+    return size * (size - 1) // 2
 
 
 def _summed(counts: Iterable[Counts]) -> Counts:
@@ -136,10 +140,10 @@ def editscore_bench(answers: Iterable[Answered], *, seed: int = 0) -> MetricValu
         lambda part: macro(part, "task_type", seed=seed),
     )
     head = next((part for part in parts if part.name == "overall"), parts[0] if len(parts) == 1 else None)
-    total = macro(held, "task_type", seed=seed)
+    # Without a headline the counts are those of all dimensions together.
     return replace(
-        total,
-        rate=head.rate if head else None,
+        head or replace(macro(held, "task_type", seed=seed), rate=None),
+        name="editscore-bench",
         rule="The unweighted mean over task types of how often the preferred edit is named, in the dimension "
         "overall. Ties are wrong, judgments without a decision are left out.",
         note=head.note if head else "There is one value for each dimension and none over all.",
