@@ -48,14 +48,17 @@ def write(text: str) -> None:
 
 
 def console() -> Console:
-    """Standard output, for data that people read. Without a terminal it is as wide as its content needs."""
+    """Standard output, for data that people read. Without a terminal it is as wide as its content needs.
+
+    What stands between two colons is a dataset's split, never an emoji.
+    """
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 150
-    return _Output(width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
+    return _Output(width=width, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
 
 
 def messages() -> Console:
     """Standard error, for progress and remarks."""
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=not sys.stderr.isatty())
 
 
 def print_json(value: object) -> None:
@@ -79,7 +82,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str =
     return drawn
 
 
-def percent(rate: Rate | None, n: int | None = None) -> str:
+def percent(rate: Rate | None, n: int | None = None, *, digits: int = 1) -> str:
     """``83.1 [79, 87]`` in per cent, or a dash; with the rate's own n where that is not ``n``.
 
     The ends are whole: a table of these must fit a terminal.
@@ -87,7 +90,7 @@ def percent(rate: Rate | None, n: int | None = None) -> str:
     if rate is None:
         return "–"
     own = f" n={rate.n}" if n is not None and rate.n != n else ""
-    return f"{rate.value * 100:.1f} [{rate.low * 100:.0f}, {rate.high * 100:.0f}]{own}"
+    return f"{rate.value * 100:.{digits}f} [{rate.low * 100:.0f}, {rate.high * 100:.0f}]{own}"
 
 
 def _n(rate: Rate | None) -> int | None:
@@ -126,7 +129,10 @@ def accuracy_table(report: JudgeReport) -> Table:
 
 
 def metric_table(rows: Iterable[tuple[str, Sequence[MetricValue]]]) -> Table:
-    """Metrics by name for each rubric, with the counts of their judgments; the rubric only where it tells."""
+    """Metrics by name for each rubric, with the counts of their judgments; the rubric only where it tells.
+
+    Values have two digits, as papers print them: they are read beside those.
+    """
     from arrkit.commands.metrics import counted, with_parts
 
     held = list(rows)
@@ -135,7 +141,7 @@ def metric_table(rows: Iterable[tuple[str, Sequence[MetricValue]]]) -> Table:
         (
             *((rubric,) if several else ()),
             name,
-            percent(value.rate),
+            percent(value.rate, digits=2),
             counted(value),
             *(str(count) for count in (value.expected, value.judged, value.missing, value.unparsed)),
         )

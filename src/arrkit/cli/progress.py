@@ -77,7 +77,7 @@ def _bar() -> Iterator[Watch]:
         TextColumn("{task.fields[ends]}"),
         TimeRemainingColumn(compact=True),
     )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=Console(stderr=True, emoji=False), transient=True) as bar:
         stage, started = "", 0.0
         task: TaskID | None = None
 
