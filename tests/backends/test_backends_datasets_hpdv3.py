@@ -118,7 +118,7 @@ def test_a_file_that_breaks_off_is_refused_where_it_does(tmp_path):
     hpdv3.write(tmp_path, 3)
     text = (tmp_path / "test.json").read_text()
     (tmp_path / "test.json").write_text(text[:-20])
-    with pytest.raises(InputError, match=r"test\.json:1: the file ends in the middle of a row"):
+    with pytest.raises(InputError, match=r"test\.json:1 \(row 3\): the file ends in the middle of a row"):
         list(read(tmp_path))
 
 

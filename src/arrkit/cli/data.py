@@ -140,35 +140,42 @@ def check(options: CheckOptions, as_json: bool) -> None:
         draw.print_json(found)
     else:
         _draw_check(draw.console(), options.source, found)
+        if not options.open:
+            draw.messages().print("No image was opened: --open decodes each.")
 
 
 def _draw_check(out: Console, source: str, found: PairCheck) -> None:
     kind = f" for {found.task}" if found.task else ", of more than one task"
-    pairs = "1 pair" if found.pairs == 1 else f"{found.pairs:,} pairs"
     ties = "1 of them a tie" if found.ties == 1 else f"{found.ties:,} of them ties"
-    out.print(f"{source}: {pairs}{kind}, {ties}", markup=False)
+    out.print(f"{source}: {_many(found.pairs, 'pair')}{kind}, {ties}", markup=False)
     out.print("labels: " + ", ".join(f"{label} {count:,}" for label, count in found.labels.items()))
     said = (
-        (found.groups, "groups of pairs"),
-        (found.voted, "pairs with votes"),
-        (found.rated, "pairs with a confidence"),
+        (found.groups, "group", "of pairs"),
+        (found.voted, "pair", "with votes"),
+        (found.rated, "pair", "with a confidence"),
     )
-    if any(count for count, _ in said):
-        out.print(", ".join(f"{count:,} {what}" for count, what in said if count))
+    if any(count for count, _, _ in said):
+        out.print(", ".join(f"{_many(count, one)} {what}" for count, one, what in said if count))
     if found.other_task:
         out.print(f"{found.other_task} rows name another task and are left out")
     for reason, count in found.left_out.items():
-        out.print(f"left out, {reason}: {count:,}", markup=False)
+        rows = [each.where for each in found.unusable if each.what == reason][:SHOWN]
+        at = f", {'first ' if len(rows) < count else ''}at {', '.join(rows)}" if rows else ""
+        out.print(f"left out, {reason}: {count:,}{at}", markup=False)
     if found.metadata_keys:
         out.print(f"metadata for --by: {', '.join(found.metadata_keys)}", markup=False)
-    _examples(out, found.missing_pairs, "have an image file that does not exist", found.missing)
-    _examples(out, found.unreadable_pairs, "have an image that cannot be read", found.unreadable)
-    _examples(out, found.odd_pairs, "are odd", found.odd)
+    _examples(out, found.missing_pairs, "with an image file that does not exist", found.missing)
+    _examples(out, found.unreadable_pairs, "with an image that cannot be read", found.unreadable)
+    _examples(out, found.odd_pairs, "with something odd", found.odd)
+
+
+def _many(count: int, one: str) -> str:
+    return f"1 {one}" if count == 1 else f"{count:,} {one}s"
 
 
 def _examples(out: Console, count: int, what: str, examples: Sequence[Problem]) -> None:
     if count:
-        out.print(f"{count:,} pairs {what}, such as:")
+        out.print(f"{_many(count, 'pair')} {what}, such as:")
         for problem in examples[:SHOWN]:
             out.print(f"  {problem}", markup=False)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from arrkit.backends.datasets.common import SetPairs
 from arrkit.backends.listing import Group, list_plugins
 from arrkit.backends.registry import make_dataset
 from arrkit.commands.forms import recognised
@@ -50,7 +51,7 @@ def convert_pairs(options: ConvertOptions, *, watch: Watch = unwatched) -> Conve
     """Write pairs as JSONL with their images as PNG files beside it.
 
     A pair that cannot be written, since an image cannot be read, is left out and counted; with ``strict`` it
-    is an error.
+    is an error, as is a row that the set's reader cannot use.
 
     Raises:
         InputError: the source cannot be read, or the target exists already.
@@ -58,6 +59,8 @@ def convert_pairs(options: ConvertOptions, *, watch: Watch = unwatched) -> Conve
     source = _source(options.source, options, None)
     if isinstance(source, NativePairs):
         source.check(CheckRules(strict=options.strict))
+    elif isinstance(source, SetPairs):
+        source.strict = options.strict
     dataset = take(source, selection(options))
     lost: list[str] = []
     read = 0

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from arrkit.backends.datasets.common import SetPairs
 from arrkit.backends.registry import make_dataset
 from arrkit.backends.spec import Spec
+from arrkit.commands.forms import recognised
 from arrkit.commands.judges import ChosenJudge, choose_judge
 from arrkit.commands.options import AskingOptions, DataOptions, JudgingOptions
 from arrkit.commands.sources import dataset_record, named_spec, refuse_clashes, selection, take
@@ -43,6 +46,7 @@ def open_dataset(options: DataOptions, *, task: Task | None, split: str, limit: 
     refuse_clashes(options)
     dataset: PairDataset
     if options.pairs is not None:
+        _refuse_set_file(options.pairs)
         dataset = open_pairs(
             options.pairs,
             task=task,
@@ -56,6 +60,8 @@ def open_dataset(options: DataOptions, *, task: Task | None, split: str, limit: 
         if split == LEARNING:
             _refuse_benchmark(spec)
         dataset = make_dataset(spec)
+        if isinstance(dataset, SetPairs):
+            dataset.strict = options.strict
     if task is not None and dataset.task is not None and dataset.task is not task:
         raise InputError(
             f"{dataset.name} holds pairs of the task {dataset.task}, not {task}",
@@ -91,6 +97,17 @@ def open_named_judge(
         return ChosenJudge(ready, options)
     embedded = options.pairs is None and (not options.dataset or _is_embedded(options.dataset))
     return choose_judge(spec or (EMBEDDED_JUDGE if embedded else ""), options, findings=findings)
+
+
+def _refuse_set_file(path: Path) -> None:
+    """A public set's own file has other keys: one sentence says more than a problem for each of its rows."""
+    spec = recognised(path.expanduser()) if path.expanduser().is_file() else None
+    if spec is not None:
+        dataset = f"{spec.name}:{spec.model}" if spec.model else spec.name
+        raise InputError(
+            f"{path} is a file of the set {spec.name}, and --pairs is for files in arrkit's own format",
+            hint=f"--dataset {dataset} --data {spec.options['data']} reads it as what it is.",
+        )
 
 
 def _refuse_benchmark(spec: Spec) -> None:

@@ -7,11 +7,12 @@ import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from arrkit.data.filters import faults, left_out
 from arrkit.data.pairs import ImageUnreadable, Label, PairDataset, PreferencePair, Task
 from arrkit.data.readers import read_rows
-from arrkit.data.rows import BrokenRow, NotAPair, ParsedRow, Row, RowRules, row_id
+from arrkit.data.rows import BrokenRow, NotAPair, ParsedRow, Row, RowRules, place_of, row_id
 from arrkit.errors import InputError, Problem
 from arrkit.progress import Progress, Watch, unwatched
 
@@ -36,7 +37,8 @@ class PairCheck:
     ``missing_pairs`` have an image file that does not exist, ``unreadable_pairs`` an image that cannot be
     decoded (known only where images were opened), ``odd_pairs`` something that no one would write on purpose
     (:func:`oddities`); of each the first twenty are named in ``missing``, ``unreadable`` and ``odd``.
-    ``left_out`` counts the rows that a public set's reader could not use, by reason.
+    ``left_out`` counts the rows that a public set's reader could not use, by reason; ``unusable`` are the
+    first twenty of each reason, without those that are sound but no pairs (nobody labelled them).
     """
 
     pairs: int
@@ -53,6 +55,7 @@ class PairCheck:
     odd_pairs: int = 0
     odd: tuple[Problem, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    unusable: tuple[Problem, ...] = ()
     metadata_keys: tuple[str, ...] = ()
 
     @property
@@ -113,16 +116,16 @@ def check_dataset(dataset: PairDataset, rules: CheckRules, *, watch: Watch = unw
         watch(Progress("checking", tally.pairs, total))
     if not tally.pairs:
         raise InputError(f"{dataset.name} holds no pairs")
-    problems = [*twice, *(problem for _, problem in tally.soft if rules.strict)]
+    unusable = faults(dataset)
+    problems = [*twice, *((*unusable, *(problem for _, problem in tally.soft)) if rules.strict else ())]
     if problems:
         raise InputError(problems, closing=_CLOSING)
-    left_out: Mapping[str, int] = getattr(dataset, "left_out", {})
-    return tally.result(left_out=left_out)
+    return replace(tally.result(left_out=left_out(dataset)), unusable=unusable)
 
 
 @dataclass(slots=True)
 class _Tally:
-    """The counts over the pairs of one pass, and what is not quite right about them (``soft``), by line."""
+    """The counts over the pairs of one pass, and what is not quite right about them (``soft``), by row."""
 
     rules: CheckRules
     pairs: int = 0
@@ -136,7 +139,7 @@ class _Tally:
     named: dict[str, list[Problem]] = field(default_factory=dict)
     soft: list[tuple[int, Problem]] = field(default_factory=list)
 
-    def take(self, pair: PreferencePair, line: int = 0, absent: Iterable[str] = ()) -> None:
+    def take(self, pair: PreferencePair, row: int = 0, absent: Iterable[str] = ()) -> None:
         """Count a pair; ``absent`` are its image files that do not exist."""
         self.pairs += 1
         self.labels[pair.label] += 1
@@ -148,13 +151,13 @@ class _Tally:
             self.groups.add(hash(pair.group))
         where = pair.origin or pair.id
         absent = list(absent)
-        self.find("missing", line, [Problem(f"there is no image {file}", where) for file in absent])
+        self.find("missing", row, [Problem(f"there is no image {file}", where) for file in absent])
         if self.rules.open_images and not absent:
-            self.find("unreadable", line, [Problem(each, where) for each in _unreadable(pair)])
+            self.find("unreadable", row, [Problem(each, where) for each in _unreadable(pair)])
         if self.rules.thorough:
-            self.find("odd", line, [Problem(each, where) for each in oddities(pair)])
+            self.find("odd", row, [Problem(each, where) for each in oddities(pair)])
 
-    def find(self, kind: str, line: int, problems: list[Problem]) -> None:
+    def find(self, kind: str, row: int, problems: list[Problem]) -> None:
         if not problems:
             return
         self.counts[kind] += 1
@@ -162,7 +165,7 @@ class _Tally:
         if len(named) < SHOWN:
             named.append(problems[0])
         if len(self.soft) < MOST_PROBLEMS:
-            self.soft += [(line, problem) for problem in problems]
+            self.soft += [(row, problem) for problem in problems]
 
     def result(self, *, other_task: int = 0, left_out: Mapping[str, int] | None = None) -> PairCheck:
         return PairCheck(
@@ -203,7 +206,8 @@ class FileCheck:
     source: RowRules
     rules: CheckRules
     problems: list[tuple[int, Problem]] = field(default_factory=list)
-    kinds: dict[NotAPair, tuple[int, int]] = field(default_factory=dict)  # the first line, and how many
+    kinds: dict[NotAPair, tuple[Row | BrokenRow, int]] = field(default_factory=dict)
+    """The first row of each kind, and how many there are."""
     other_task: int = 0
 
     def run(self, rows: Iterator[tuple[Row | BrokenRow, ParsedRow]]) -> PairCheck:
@@ -214,12 +218,13 @@ class FileCheck:
             if isinstance(row, Row):
                 ids.append(hash(row_id(row)))
             if len(self.found(tally)) >= MOST_PROBLEMS:
-                self.problems.append((row.line + 1, Problem("the rest of the file was not checked")))
+                self.problems.append((row.number + 1, Problem("the rest of the file was not checked")))
                 break
         else:
             self.same_ids(ids)
-        for kind, (line, count) in self.kinds.items():
-            self.problems.append((line, not_a_pair(kind, f"{self.source.name}:{line}", count)))
+        for kind, (first, count) in self.kinds.items():
+            where = f"{self.source.name}:{place_of(first)}"
+            self.problems.append((first.number, not_a_pair(kind, where, count)))
         found = self.found(tally)
         if found:
             if self.rules.thorough and not self.rules.strict:
@@ -233,13 +238,13 @@ class FileCheck:
         return [*self.problems, *tally.soft] if self.rules.strict else self.problems
 
     def take(self, row: Row | BrokenRow, parsed: ParsedRow, tally: _Tally) -> None:
-        self.problems += [(row.line, problem) for problem in parsed.problems]
+        self.problems += [(row.number, problem) for problem in parsed.problems]
         if parsed.kind is not None:
-            line, count = self.kinds.get(parsed.kind, (row.line, 0))
-            self.kinds[parsed.kind] = (line, count + 1)
+            first, count = self.kinds.get(parsed.kind, (row, 0))
+            self.kinds[parsed.kind] = (first, count + 1)
         elif parsed.pair is not None:
             absent = [str(file) for file in parsed.files if not os.path.isfile(file)]  # noqa: PTH113 - twice as fast
-            tally.take(parsed.pair, row.line, absent)
+            tally.take(parsed.pair, row.number, absent)
         elif not parsed.problems:
             self.other_task += 1
 
@@ -254,15 +259,15 @@ class FileCheck:
         twice = set(values[1:][values[1:] == values[:-1]].tolist())
         if not twice:
             return
-        first: dict[str, int] = {}
+        first: dict[str, str] = {}
         for row in read_rows(self.source.path):
             if isinstance(row, BrokenRow) or hash(name := row_id(row)) not in twice:
                 continue
             if name not in first:
-                first[name] = row.line
+                first[name] = place_of(row)
             else:
                 what = f'id "{name}" stands on line {first[name]} already'
-                self.problems.append((row.line, Problem(what, f"{self.source.name}:{row.line}")))
+                self.problems.append((row.number, Problem(what, f"{self.source.name}:{place_of(row)}")))
             if len(self.problems) > MOST_PROBLEMS:
                 return
 

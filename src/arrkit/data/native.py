@@ -52,7 +52,7 @@ from pathlib import Path
 from arrkit.data.checking import CheckRules, FileCheck, PairCheck, not_a_pair
 from arrkit.data.pairs import PreferencePair, Task
 from arrkit.data.readers import read_rows
-from arrkit.data.rows import BrokenRow, ParsedRow, Row, RowRules, parse_row
+from arrkit.data.rows import BrokenRow, ParsedRow, Row, RowRules, parse_row, place_of
 from arrkit.errors import InputError
 
 
@@ -95,7 +95,7 @@ class NativePairs:
             if parsed.problems:
                 raise InputError(parsed.problems)
             if parsed.kind is not None:
-                raise InputError(not_a_pair(parsed.kind, f"{self.name}:{row.line}", 1))
+                raise InputError(not_a_pair(parsed.kind, f"{self.name}:{place_of(row)}", 1))
             if parsed.pair is not None:
                 yield parsed.pair
 

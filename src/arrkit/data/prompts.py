@@ -178,9 +178,9 @@ class _Reader:
 
     def take(self, row: Row | BrokenRow) -> None:
         from arrkit.data.fields import RowFields, kind_of
-        from arrkit.data.rows import BrokenRow
+        from arrkit.data.rows import BrokenRow, place_of
 
-        where = f"{self.name}:{row.line}"
+        where = f"{self.name}:{place_of(row)}"
         if isinstance(row, BrokenRow):
             self.problems.append(Problem(row.what, where, row.hint))
             return

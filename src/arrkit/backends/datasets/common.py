@@ -24,11 +24,14 @@ from arrkit.data.files import MAX_IMAGE_BYTES, Files, LocalFiles
 from arrkit.data.images import picture_from_stream
 from arrkit.data.pairs import Label, Picture, PreferencePair, Task
 from arrkit.data.readers import rows_in
-from arrkit.data.rows import BrokenRow, Row
+from arrkit.data.rows import BrokenRow, Row, place_of
 from arrkit.errors import InputError, Problem
 
 NAMED = 20
-"""So many of the rows that cannot be used are named; all are counted."""
+"""So many of the rows that cannot be used are named for each reason; all are counted."""
+
+MOST_NAMED = 1000
+"""So many are named for all reasons together, since some reasons (of broken JSON) are each row's own."""
 
 Metadata = dict[str, str | int | float | bool]
 
@@ -39,24 +42,34 @@ class RowUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SkippedRow:
-    """A row that was passed over."""
+    """A row that was passed over; ``fault`` says that something is wrong with it."""
 
     origin: str
     reason: str
+    fault: bool = True
 
 
 @dataclass(slots=True)
 class Skips:
-    """The rows that one pass could not use: how many for each reason, and the first of them by name."""
+    """The rows that one pass could not use: how many for each reason, and the first of them by name.
+
+    With ``strict`` a faulty one ends the pass.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     rows: list[SkippedRow] = field(default_factory=list)
+    strict: bool = False
 
-    def add(self, origin: str, reason: str) -> None:
-        """Count one row."""
+    def add(self, origin: str, reason: str, *, fault: bool = True) -> None:
+        """Count one row; a sound one that is no pair, such as one that nobody labelled, is no ``fault``.
+
+        Raises ``InputError`` for a fault with ``strict``.
+        """
+        if self.strict and fault:
+            raise InputError(Problem(f"the row cannot be used: {reason}", origin))
         self.counts[reason] += 1
-        if len(self.rows) < NAMED:
-            self.rows.append(SkippedRow(origin, reason))
+        if self.counts[reason] <= NAMED and len(self.rows) < MOST_NAMED:
+            self.rows.append(SkippedRow(origin, reason, fault))
 
 
 Read = Callable[[Skips], Iterator[PreferencePair]]
@@ -67,7 +80,8 @@ class SetPairs:
     """The pairs of one split; a :class:`~arrkit.data.pairs.PairDataset` that reads its files on each pass.
 
     ``size`` gives the number of pairs where it is known without a pass. After a pass ``skipped`` are the
-    first rows that it could not use and ``left_out`` how many there were for each reason.
+    first rows that it could not use and ``left_out`` how many there were for each reason. ``strict`` ends a
+    pass at the first faulty one.
     """
 
     def __init__(
@@ -76,6 +90,7 @@ class SetPairs:
         self._spec, self._task, self._files = spec, task, files
         self._read, self._size = read, size
         self._skips = Skips()
+        self.strict = False
 
     @property
     def name(self) -> str:
@@ -97,8 +112,13 @@ class SetPairs:
 
     @property
     def skipped(self) -> Sequence[SkippedRow]:
-        """The first rows that the last pass could not use."""
+        """The first rows that the last pass could not use, of each reason."""
         return tuple(self._skips.rows)
+
+    @property
+    def faults(self) -> tuple[Problem, ...]:
+        """The same as problems, without the sound rows that are no pairs."""
+        return tuple(Problem(row.reason, row.origin) for row in self._skips.rows if row.fault)
 
     @property
     def left_out(self) -> Mapping[str, int]:
@@ -110,7 +130,7 @@ class SetPairs:
 
         Raises ``InputError`` where a file cannot be read to its end, and where not one row can be used.
         """
-        skips = self._skips = Skips()
+        skips = self._skips = Skips(strict=self.strict)
         any_pair = False
         try:
             for pair in self._read(skips):
@@ -146,7 +166,7 @@ def pairs_in(files: Files, path: str, skips: Skips, parse: Parse) -> Iterator[Pr
     Raises ``InputError`` where the file cannot be read to its end, ``OSError`` where not at all.
     """
     for row in rows_in(files, path):
-        origin = f"{path}:{row.line}"
+        origin = f"{path}:{place_of(row)}"
         try:
             yield from parse(sound(row, files, path), row.number, origin)
         except RowUnusable as error:
@@ -160,7 +180,7 @@ def sound(row: Row | BrokenRow, files: Files, path: str) -> dict[str, object]:
     """
     if isinstance(row, BrokenRow):
         if row.last:
-            raise InputError(Problem(row.what, f"{files.name}/{path}:{row.line}", row.hint))
+            raise InputError(Problem(row.what, f"{files.name}/{path}:{place_of(row)}", row.hint))
         raise RowUnusable(row.what)
     if not isinstance(row.value, dict):
         raise RowUnusable("it is not an object")

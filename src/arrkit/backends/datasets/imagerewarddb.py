@@ -45,6 +45,7 @@ from arrkit.data.archives import Unpacked
 from arrkit.data.files import Files, matching
 from arrkit.data.pairs import PreferencePair, Task
 from arrkit.data.readers import rows_in
+from arrkit.data.rows import place_of
 
 _RATINGS = ("overall_rating", "image_text_alignment_rating", "fidelity_rating")
 
@@ -85,7 +86,7 @@ def _part(files: Files, folder: str, root: str, skips: Skips) -> Iterator[Prefer
     path = f"{folder}/{PurePosixPath(folder).name}.json"
     groups: dict[str, list[tuple[Mapping[str, object], str]]] = {}
     for each in rows_in(here, path):
-        origin = f"{path}:{each.line}"
+        origin = f"{path}:{place_of(each)}"
         try:
             row = sound(each, files, path)
             if number_of(row.get("rank")) is None:
@@ -98,7 +99,7 @@ def _part(files: Files, folder: str, root: str, skips: Skips) -> Iterator[Prefer
     for name, rows in groups.items():
         first, origin = rows[0]
         if len(rows) < 2:
-            skips.add(origin, "it is the only image of its prompt")
+            skips.add(origin, "it is the only image of its prompt", fault=False)
             continue
         yield from Group(
             id=name,

@@ -43,7 +43,7 @@ from arrkit.backends.spec import Spec
 from arrkit.data.files import Files, matching, picture_in
 from arrkit.data.pairs import Candidate, Label, Passage, Picture, PreferencePair, Task
 from arrkit.data.readers import rows_in
-from arrkit.data.rows import Row
+from arrkit.data.rows import Row, place_of
 from arrkit.data.tables import Table
 from arrkit.errors import InputError, Problem
 
@@ -112,7 +112,7 @@ def _read_ready(table: Table, part: str, skips: Skips) -> Iterator[PreferencePai
 
 def _read_local(files: Files, path: str, part: str, skips: Skips) -> Iterator[PreferencePair]:
     for read in rows_in(files, path, key="pairs"):
-        origin = f"{path}:{read.line}"
+        origin = f"{path}:{place_of(read)}"
         try:
             row = sound(read, files, path)
             answers = [_object(row, f"response_{side}") for side in "ab"]

@@ -92,6 +92,9 @@ class _Reader:
         columns = ("caption", *_IMAGES, *self.present(*_OPTIONAL))
         for number, values in enumerate(self.table.rows(*columns), start=1):
             row = dict(zip(columns, values, strict=True))
+            if row.get("has_label") is False:
+                skips.add(f"{self.split} row {number}", "has_label is false", fault=False)
+                continue
             try:
                 yield self.pair(row, number)
             except RowUnusable as error:
@@ -108,8 +111,6 @@ class _Reader:
             )
 
     def pair(self, row: dict[str, object], number: int) -> PreferencePair:
-        if row.get("has_label") is False:
-            raise RowUnusable("has_label is false")
         label = _label(row)
         if label is None:
             raise RowUnusable("its labels are not 1, 0 or 0.5, together 1")
