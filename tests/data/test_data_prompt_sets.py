@@ -111,7 +111,7 @@ def test_the_sets_are_found_by_name_in_the_cache_of_the_hub(sharegpt, tmp_path_f
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     with pytest.raises(InputError, match=r"not in the cache.*45,717 prompts") as caught:
         read_prompts("sharegpt-4o-image", task=Task.T2I)
-    assert "hf download" in str(caught.value)
+    assert "arrkit data pull sharegpt-4o-image:t2i" in str(caught.value)
     folder = cache / "datasets--FreedomIntelligence--ShareGPT-4o-Image"
     (folder / "refs").mkdir(parents=True)
     (folder / "refs" / "main").write_text(commit)

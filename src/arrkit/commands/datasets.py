@@ -111,17 +111,30 @@ def list_datasets() -> tuple[DatasetInfo, ...]:
 
 
 def describe_dataset(options: InfoOptions) -> DatasetInfo:
-    """All that is known of a dataset; ``InputError`` for an unknown one."""
-    listing = find_plugin(Group.DATASETS, Spec.parse(options.name).name)
+    """All that is known of a dataset, with commands for the split that is named, by default the first.
+
+    Raises ``InputError`` for an unknown one.
+    """
+    spec = Spec.parse(options.name)
+    if prompts := [each for each in SETS if each.name == spec.name]:
+        first = f"{spec.name}:{prompts[0].task}" if len(prompts) > 1 else spec.name
+        raise InputError(
+            f"{spec.name} is a set of prompts for arrkit rpo, not of pairs",
+            hint=f"arrkit data pull {first} fetches it, --prompts {first} trains on it."
+            if prompts[0].hub
+            else f"Get it from {prompts[0].url} and name the file: --prompts {prompts[0].file}",
+        )
+    listing = find_plugin(Group.DATASETS, spec.name)
     record = listing.record
     info = _info(listing)
     if not isinstance(record, DatasetPlugin):
         return info
+    _refuse_split(record, spec)
     return replace(
         info,
         parameters={key: each.help for key, each in record.parameters.items()},
         read=_docstring(record.factory.partition(":")[0]),
-        commands=_commands(info, record),
+        commands=_commands(info, record, spec.model or next(iter(info.splits), "")),
     )
 
 
@@ -142,13 +155,7 @@ def plan_pull(options: PullOptions) -> PullPlan:
     record = listing.record
     if not isinstance(record, DatasetPlugin):
         raise InputError(Problem(listing.reason, f"dataset {spec.name}", listing.mend))
-    if spec.model and spec.model not in record.splits:
-        wrong = record.refused.get(
-            spec.model, f'unknown split "{spec.model}"{nearest(spec.model, record.splits)}'
-        )
-        raise InputError(
-            Problem(wrong, f"dataset {spec.name}", f"Its splits are {', '.join(record.splits)}.")
-        )
+    _refuse_split(record, spec)
     if other := next((key for key in spec.options if key != "repo"), ""):
         hint = f"To fetch another repository, name it: {spec.name}?repo=OWNER/NAME"
         raise InputError(Problem(f"{other} says nothing of what to fetch", f"dataset {spec.name}", hint))
@@ -172,6 +179,16 @@ def plan_pull(options: PullOptions) -> PullPlan:
         record.notes,
         record.gated,
     )
+
+
+def _refuse_split(record: DatasetPlugin, spec: Spec) -> None:
+    if spec.model and spec.model not in record.splits:
+        wrong = record.refused.get(
+            spec.model, f'unknown split "{spec.model}"{nearest(spec.model, record.splits)}'
+        )
+        raise InputError(
+            Problem(wrong, f"dataset {spec.name}", f"Its splits are {', '.join(record.splits)}.")
+        )
 
 
 def pull_dataset(options: PullOptions, *, watch: Watch = unwatched) -> Pulled:
@@ -290,8 +307,8 @@ def _patterns(record: DatasetPlugin, split: str) -> tuple[str, ...]:
     return tuple(named)
 
 
-def _commands(info: DatasetInfo, record: DatasetPlugin) -> tuple[str, ...]:
-    name = f"{info.name}:{info.splits[0]}" if info.splits else info.name
+def _commands(info: DatasetInfo, record: DatasetPlugin, split: str) -> tuple[str, ...]:
+    name = f"{info.name}:{split}" if split else info.name
     lines = [f"arrkit data pull {name}"] if info.hub and _repos(record) else []
     lines += [f"arrkit data check {name} --sample 100 --open"]
     if "data" in record.parameters:

@@ -129,8 +129,7 @@ def _in_cache(wanted: PromptSet) -> PromptFile:
 
 
 def _fetch(wanted: PromptSet) -> str:
-    chosen = " ".join(f'--include "{pattern}"' for pattern in wanted.patterns)
-    return f"hf download --repo-type dataset {wanted.hub} {chosen}"
+    return f"arrkit data pull {wanted.name}:{wanted.task}"
 
 
 def _set_meant(name: str) -> str:
