@@ -124,7 +124,7 @@ def accuracy_table(report: JudgeReport) -> Table:
         )
         for row in report.rows
     ]
-    headers = ("rubric", "accuracy %", "change", "right twice %", "consistent %", "kappa", "n", "a pair takes")
+    headers = ("rubric", "accuracy %", "change", "right twice %", "consistent %", "kappa", "n", "per pair")
     return table(headers, rows)
 
 
