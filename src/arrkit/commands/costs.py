@@ -6,8 +6,8 @@ from arrkit.judge.report import JudgeReport
 from arrkit.runs.view import Cell, Column, ColumnKind, Table
 
 COST_RULE = (
-    "A mean over the pairs judged, as if no answer had been there before; an answer that serves several pairs "
-    "is shared out among them."
+    "A mean over the pairs judged, as if no answer had been there before; an answer that serves several "
+    "pairs is shared out among them."
 )
 """How what a pair takes is counted, for a caption."""
 
