@@ -30,15 +30,13 @@ def panel_tables(report: JudgeReport) -> Iterator[Table]:
 
 
 def _stages(report: JudgeReport) -> Table:
-    from arrkit.commands.panel_page import dollars_of, tokens_of
+    from arrkit.commands.panel_page import cost_cells
     from arrkit.judge.choices import Ensemble
 
     cascade = report.ensemble is Ensemble.CASCADE
     rows = []
     for row in report.rows:
         for stage in row.stages:
-            cost = stage.cost
-            tokens = tokens_of(cost.input_tokens, cost.output_tokens) if cost else None
             rows.append(
                 (
                     row.rubric,
@@ -46,9 +44,7 @@ def _stages(report: JudgeReport) -> Table:
                     str(stage.stats.pairs),
                     percent(stage.stats.accuracy),
                     *((percent(stage.settled), percent(stage.settled_accuracy)) if cascade else ()),
-                    f"{cost.calls:.2f}" if cost else "–",
-                    "–" if tokens is None else f"{tokens:,.0f}",
-                    (dollars_of(cost.dollars) if cost else None) or "–",
+                    *(cell or "–" for cell in cost_cells(stage.cost)),
                 )
             )
     settled = ("settled %", "right of these %") if cascade else ()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from arrkit.judge.calibration import Calibration, Kind
 from arrkit.judge.choices import Ensemble
+from arrkit.judge.meter import PairCost
 from arrkit.judge.report import JudgeReport, Row
 from arrkit.runs.view import Column, ColumnKind, Curve, CurvePlot, Table
 
@@ -52,7 +53,6 @@ def stage_tables(report: JudgeReport) -> Iterable[Table]:
         (
             Column("Rubric"),
             Column("Judge"),
-            Column("Pairs asked", ColumnKind.NUMBER),
             *(
                 (
                     Column("Asked", ColumnKind.RATE, "share of all pairs that it was asked of"),
@@ -67,21 +67,18 @@ def stage_tables(report: JudgeReport) -> Iterable[Table]:
                 if cascade
                 else ()
             ),
-            Column("Questions a pair", ColumnKind.NUMBER, "shared out among all pairs"),
-            Column("Tokens a pair", ColumnKind.NUMBER, "in and out, shared out among all pairs"),
+            Column("Questions a pair", ColumnKind.TEXT, "shared out among all pairs"),
+            Column("Tokens a pair", ColumnKind.TEXT, "in and out, shared out among all pairs"),
             Column("Cost a pair", ColumnKind.TEXT, "by the price lists, shared out among all pairs"),
         ),
         tuple(
             (
                 row.rubric,
                 stage.judge,
-                stage.stats.pairs,
                 *((stage.share, stage.settled) if cascade else ()),
                 stage.stats.accuracy,
                 *((stage.settled_accuracy,) if cascade else ()),
-                stage.cost.calls if stage.cost else None,
-                tokens_of(stage.cost.input_tokens, stage.cost.output_tokens) if stage.cost else None,
-                dollars_of(stage.cost.dollars if stage.cost else None),
+                *cost_cells(stage.cost),
             )
             for row in report.rows
             for stage in row.stages
@@ -90,14 +87,13 @@ def stage_tables(report: JudgeReport) -> Iterable[Table]:
     )
 
 
-def tokens_of(read: float | None, written: float | None) -> float | None:
-    """Both together, None where one is not known."""
-    return None if read is None or written is None else read + written
-
-
-def dollars_of(dollars: float | None) -> str | None:
-    """A cost for people; None where it is not known."""
-    return None if dollars is None else "$0" if not dollars else f"${dollars:.2g}"
+def cost_cells(cost: PairCost | None) -> tuple[str | None, str | None, str | None]:
+    """Questions, tokens in and out, and dollars a pair, for people; None for what is not known."""
+    if cost is None:
+        return None, None, None
+    read, written, dollars = cost.input_tokens, cost.output_tokens, cost.dollars
+    tokens = None if read is None or written is None else f"{read + written:,.0f}"
+    return f"{cost.calls:.2f}", tokens, None if dollars is None else f"${dollars:.2g}"
 
 
 def calibration_tables(rows: Sequence[Row]) -> Iterable[Table]:
@@ -142,7 +138,7 @@ def reliability_plots(rows: Sequence[Row]) -> Iterable[CurvePlot]:
 
 def _curve(rubric: str, found: Calibration) -> Curve:
     return Curve(
-        rubric,
+        f"{rubric}: expected error {100 * found.error.value:.1f} %",
         tuple((100 * each.stated, each.observed.value) for each in found.bins),
         tuple((each.observed.low, each.observed.high) for each in found.bins),
     )

@@ -107,17 +107,21 @@ def _plot(plot: CurvePlot) -> str:
         if len(placed) <= 30:
             parts += [f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in placed]
         parts.append("</g>")
+    # Where curves are held against a line, how they end says nothing of them.
+    ends = ["" if plot.line else _value(_last(curve), plot.kind) for curve in shown]
     legend = ""
-    if len(shown) > 1:
+    if len(shown) > 1 or plot.line:
         entries = "".join(
-            f'<li class="c{index % COLOURS}">{text(curve.label)} '
-            f"{escape(_value(curve.points[-1][1], plot.kind))}</li>"
-            for index, curve in enumerate(shown)
+            f'<li class="c{index % COLOURS}">{text(curve.label)} {escape(end)}</li>'
+            for index, (curve, end) in enumerate(zip(shown, ends, strict=True))
         )
         legend = f'<ul class="legend">{entries}</ul>'
-    last = "" if len(shown) > 1 else f'<span class="last">{escape(_value(_last(shown[0]), plot.kind))}</span>'
+    last = "" if legend else f'<span class="last">{escape(ends[0])}</span>'
     note = f'<p class="note">{text(plot.note)}</p>' if plot.note else ""
-    said = "; ".join(f"{curve.label}: {_value(curve.points[-1][1], plot.kind)} at the end" for curve in shown)
+    said = "; ".join(
+        f"{curve.label}: {end} at the end" if end else curve.label
+        for curve, end in zip(shown, ends, strict=True)
+    )
     return (
         f"<figure><figcaption>{text(plot.title)}{last}</figcaption>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(f"{plot.title}. {said}")}">'
