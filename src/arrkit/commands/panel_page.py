@@ -93,7 +93,7 @@ def cost_cells(cost: PairCost | None) -> tuple[str | None, str | None, str | Non
         return None, None, None
     read, written, dollars = cost.input_tokens, cost.output_tokens, cost.dollars
     tokens = None if read is None or written is None else f"{read + written:,.0f}"
-    return f"{cost.calls:.2f}", tokens, None if dollars is None else f"${dollars:.2g}"
+    return f"{cost.calls:.2f}", tokens, None if dollars is None else f"${dollars:.5f}" if dollars else "$0"
 
 
 def calibration_tables(rows: Sequence[Row]) -> Iterable[Table]:
