@@ -24,6 +24,9 @@ each prompt, one that the judge learns from pairs."""
 
 EMBEDDED = "shapes"
 
+SHORT = 20
+"""Updates of a training in the embedded world: three of them and all that they paint take two minutes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReproduceOptions:
@@ -217,17 +220,26 @@ def embedded_plan(grid: Grid) -> Plan:
         return Plan(grid=grid, judges={"shapes": _KEEN}, generators=judges, datasets=only, build=_WORLD)
     if grid is Grid.CARDINALITY:
         return Plan(grid=grid, judges={"shapes": _KEEN}, datasets=only, criteria=(1, 5, 10, 20))
-    short = {"rubric": "shapes-painting", "max_steps": 30, "pairs": 32}
-    return Plan(
-        grid=grid,
-        t2i=Models(
-            policies={
-                "shapes": Painter(policy=EMBEDDED),
-                "RPO-shapes": Painter(policy=EMBEDDED, train=Training(judge=_KEEN, **short)),  # type: ignore[arg-type]
-                "RPO-shapes, errs": Painter(policy=EMBEDDED, train=Training(judge=_DULL, **short)),  # type: ignore[arg-type]
+    return Plan(grid=grid, t2i=_embedded_models("t2i"), edit=_embedded_models("edit"))
+
+
+def _embedded_models(task: str) -> Models:
+    """The embedded model, and what short trainings make of it: by its judge, and by one that errs."""
+    painting = task == "t2i"
+    spec = EMBEDDED if painting else f"{EMBEDDED}?task={task}"
+    rubric = "shapes-painting" if painting else "shapes-edit"
+    judges = {"RPO-shapes": _KEEN} | ({"RPO-shapes, errs": _DULL} if painting else {})
+    return Models(
+        policies={
+            "shapes": Painter(policy=spec),
+            **{
+                name: Painter(
+                    policy=spec, train=Training(judge=judge, rubric=rubric, max_steps=SHORT, pairs=32)
+                )
+                for name, judge in judges.items()
             },
-            benchmarks={"shapes": Column(benchmark="shapes")},
-        ),
+        },
+        benchmarks={"shapes" if painting else "shapes-edit": Column(benchmark=spec)},
     )
 
 
