@@ -69,6 +69,12 @@ def looked(asked: Asked) -> dict[str, Any]:
         return _verdict(fields, asked.lights[-2:])
     if "dimensions" in fields:
         return {"dimensions": [_dimension("\n".join(asked.texts))]}
+    if "points" in fields:
+        first, second = asked.lights[-2:]
+        points = [{"statement": each, "guidance": "Look at the whole of it."} for each in STATEMENTS[:2]]
+        return {"reasoning": "Their light.", "points": points if abs(first - second) >= 0.01 else []}
+    if "score" in fields["criteria"]["items"]["properties"]:
+        return {"criteria": _scores(asked, fields["criteria"]["items"]["properties"])}
     assert "statement" in fields["criteria"]["items"]["properties"], fields
     most = fields["criteria"].get("maxItems", 3)
     return {
@@ -81,7 +87,9 @@ def looked(asked: Asked) -> dict[str, Any]:
 
 
 def chances(asked: Asked, labels: Sequence[str]) -> dict[str, float]:
-    """The probabilities of A, B and tie (or equal)."""
+    """The probabilities of A, B and tie (or equal), or of Yes and No where one image is looked at."""
+    if "Yes" in labels:
+        return {"Yes": asked.lights[-1], "No": 1 - asked.lights[-1]}
     first, second = asked.lights[-2:]
     undecided = labels[-1]
     if abs(first - second) < 0.01:
@@ -148,6 +156,13 @@ def _verdict(fields: Mapping[str, Any], lights: Sequence[float]) -> dict[str, An
     return answer
 
 
+def _scores(asked: Asked, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    shown = "\n".join([asked.system, *asked.texts])
+    ids = entry["id"].get("enum") or re.findall(r"^- (\S+?)(?: \(weight .*\))?: ", shown, re.MULTILINE)
+    score = round(entry["score"].get("maximum", 10) * asked.lights[-1])
+    return [{"id": each, "evidence": "its light", "score": score} for each in ids]
+
+
 def _dimension(pool: str) -> dict[str, Any]:
     drafts = re.findall(r"^\[(\d+)\] (.*)$", pool, re.MULTILINE)
     return {
@@ -181,6 +196,10 @@ def _decisions(questions: Mapping[str, Any], images: Sequence[bytes]) -> dict[st
     asked = Asked("", (), images, None, words=True)
     answers = {}
     for name, question in questions.items():
+        if question["type"] == "noul":
+            sure = asked.lights[-1]
+            answers[name] = {"type": "noul", "noul": sure, "confidence": max(sure, 1 - sure)}
+            continue
         shares = chances(asked, list(question["criteria"]))
         choice = max(shares, key=shares.__getitem__)
         sure = shares[choice]

@@ -159,8 +159,8 @@ def verdict_sentences(report: JudgeReport) -> list[str]:
     alone = report.rows[0].stats.accuracy
     if len(report.rows) == 1 and alone is not None:
         sentences.append(
-            f"{circumstance(report.rows[0])} the judge agrees with people on {alone.value * 100:.1f} % of the "
-            f"pairs (95 % interval {alone.low * 100:.1f} to {alone.high * 100:.1f}; chance is 50)."
+            f"{circumstance(report.rows[0])} the judge agrees with people on {alone.value * 100:.1f} % of "
+            f"the pairs (95 % interval {alone.low * 100:.1f} to {alone.high * 100:.1f}; chance is 50)."
         )
     first = report.rows[0]
     than = f" than under the rubric {first.rubric}" if first.digest else ""
