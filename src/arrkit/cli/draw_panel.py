@@ -30,7 +30,6 @@ def panel_tables(report: JudgeReport) -> Iterator[Table]:
 
 
 def _stages(report: JudgeReport) -> Table:
-    from arrkit.commands.panel_page import cost_cells
     from arrkit.judge.choices import Ensemble
 
     cascade = report.ensemble is Ensemble.CASCADE
@@ -44,9 +43,9 @@ def _stages(report: JudgeReport) -> Table:
                     str(stage.stats.pairs),
                     percent(stage.stats.accuracy),
                     *((percent(stage.settled), percent(stage.settled_accuracy)) if cascade else ()),
-                    *(cell or "–" for cell in cost_cells(stage.cost)),
+                    "–" if stage.cost is None else str(stage.cost),
                 )
             )
-    settled = ("settled %", "right of these %") if cascade else ()
-    headers = ("rubric", "judge", "pairs", "accuracy %", *settled, "asked/pair", "tokens/pair", "cost/pair")
+    settled = ("settled %", "right there %") if cascade else ()
+    headers = ("rubric", "judge", "pairs", "accuracy %", *settled, "per pair")
     return table(headers, rows, left=2)
