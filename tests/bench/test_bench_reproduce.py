@@ -172,7 +172,7 @@ class TestFill:
 
     def test_a_difference_to_the_base_is_shown_as_the_paper_shows_it(self):
         found = {Place("t2i", "RPO-shapes", "shapes"): Found(0.7, 0.6, 0.8, 480, change=(0.07, 0.02, 0.12))}
-        (table,) = fill(embedded_plan(Grid.GENERATION), found, {})
+        table, _ = fill(embedded_plan(Grid.GENERATION), found, {})
         assert our_text(table.rows[1].cells[0]) == "0.70 [0.60, 0.80] (+0.07)"
 
 
@@ -256,7 +256,9 @@ class TestRuns:
         values = {column: found.value for column, found in rows["first"].items()}
         assert values == {"Forward": 100, "Reverse": 0, "Avg": 50, "Gap": 100}
         assert rows["good"]["Avg"].value < rows["good + own"]["Avg"].value
-        alone = evaluate_judge(EvalOptions(judge="shapes", rubric=("zero-shot",), baseline=False, sample=12))
+        alone = evaluate_judge(
+            EvalOptions(judge=("shapes",), rubric=("zero-shot",), baseline=False, sample=12)
+        )
         assert rows["good + ARR"]["Avg"].value == pytest.approx(100 * alone.rows[0].stats.accuracy.value)
 
     def test_steps_are_commands_with_what_they_are_for(self):
