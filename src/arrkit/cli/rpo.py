@@ -25,7 +25,7 @@ app = typer.Typer(help="Train image models against a rubric judge.", no_args_is_
 
 @bind(app, "rpo", "train", TrainOptions, example="arrkit rpo train --policy shapes --max-steps 3")
 def train(options: TrainOptions, as_json: bool) -> int:
-    """Train an adapter for a model: it paints two images for a prompt, the judge says which is better.
+    """Train an adapter for a model: it paints images for a prompt, the judge says which are better.
 
     At the end the run folder holds a LoRA that diffusers loads, curves, pictures before and after, and how
     often the judge prefers the trained model to the base.

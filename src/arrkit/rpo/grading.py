@@ -97,11 +97,8 @@ def weighted_rewards(grades: Sequence[Grade], weights: Mapping[str, float]) -> t
     left out for all. A criterion without a weight counts 1.
     """
     answered = [each for each in grades if each.answered]
-    common = (
-        [name for name in answered[0].scores if all(name in each.scores for each in answered)]
-        if (answered)
-        else []
-    )
+    first = answered[0].scores if answered else {}
+    common = [name for name in first if all(name in each.scores for each in answered)]
     total = sum(weights.get(name, 1.0) for name in common)
     if not total:
         return (None,) * len(grades)
