@@ -25,7 +25,7 @@ FOUNDATION = (
 PROTOCOLS = (
     r"arrkit\.data\.(pairs|prompts)$",
     r"arrkit\.rubric\.model$",
-    r"arrkit\.judge\.(protocol|transport)$",
+    r"arrkit\.judge\.(protocol|transport|protocols\.requests)$",
     r"arrkit\.rpo\.policy$",
 )
 JUDGING = (*FOUNDATION, r"arrkit\.data\b.*", ARTIFACT, r"arrkit\.judge\b.*")
