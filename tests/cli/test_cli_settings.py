@@ -45,7 +45,7 @@ def test_a_named_config_file_replaces_the_one_in_the_folder(arrkit, tmp_path):
     (tmp_path / "other.toml").write_text('[defaults]\njudge = "shapes?noise=0.1"\nby = ["category"]\n')
     told = shown(arrkit, "--config", "other.toml")
     assert told["seed"]["from"] == "default"
-    assert told["judge"] == {"value": "shapes?noise=0.1", "from": "other.toml"}
+    assert told["judge"] == {"value": ["shapes?noise=0.1"], "from": "other.toml"}
     assert told["by"] == {"value": ["category"], "from": "other.toml"}
 
 
