@@ -72,10 +72,12 @@ def test_a_folder_without_the_files_says_which_it_lacks(tmp_path):
 
 def test_what_is_not_in_the_hubs_cache_is_not_fetched():
     pytest.importorskip("huggingface_hub")
-    home = Home(name="Some-Bench", files="prompts", license="MIT", url="u", hub="some/bench")
-    with pytest.raises(InputError, match=r"some/bench is not in the cache .*licence: MIT") as caught:
+    home = Home(
+        name="Some-Bench", files="prompts", license="MIT", url="u", hub="some/bench", hub_file="a.tar"
+    )
+    with pytest.raises(InputError, match=r"some/bench is not in the cache .*\(MIT\)") as caught:
         find_files(home, ["a.csv"])
-    assert "hf download --repo-type dataset some/bench" in caught.value.problems[0].hint
+    assert "hf download --repo-type dataset some/bench a.tar fetches them" in caught.value.problems[0].hint
 
 
 def test_a_folder_below_a_folder_is_called_by_both(tmp_path):

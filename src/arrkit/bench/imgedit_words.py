@@ -20,6 +20,7 @@ HOME = Home(
     license="no licence stated",
     url="https://github.com/PKU-YuanGroup/ImgEdit",
     hub="sysuyy/ImgEdit",
+    hub_file="Benchmark.tar",  # the rest are training data, far more than anyone wants here
 )
 
 PROMPT_FILES = (

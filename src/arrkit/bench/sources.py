@@ -28,7 +28,8 @@ class Home:
 
     ``name`` is the benchmark's, ``files`` says what they are ("prompts and questions"). ``url`` is where
     people get them, ``license`` their licence. ``hub`` is the dataset repository that has them, empty where
-    none has. ``folders`` are the places in a copy where they may lie, that of the repository first.
+    none has; ``hub_file`` is the file of it that is enough, empty where all are wanted. ``folders`` are the
+    places in a copy where they may lie, that of the repository first.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Home:
     license: str
     url: str
     hub: str = ""
+    hub_file: str = ""
     folders: tuple[str, ...] = ("",)
 
 
@@ -88,7 +90,7 @@ def find_files(home: Home, needs: Sequence[str], *, data: str = "", revision: st
     try:
         files: Files = HubFiles(home.hub, revision)
     except HubError as error:
-        raise InputError(f"{error} (licence: {home.license})", hint=_get(home)) from None
+        raise InputError(f"{error} ({home.license})", hint=_get(home)) from None
     return _among(files, home, needs)
 
 
@@ -106,8 +108,9 @@ def _among(files: Files, home: Home, needs: Sequence[str]) -> Files:
 
 def _get(home: Home) -> str:
     if home.hub:
+        wanted = f"{home.hub} {home.hub_file}".rstrip()
         return (
-            f"hf download --repo-type dataset {home.hub} fetches them ({home.license}); or name the folder "
+            f"hf download --repo-type dataset {wanted} fetches them ({home.license}); or name the folder "
             "of a copy: --data DIR"
         )
     return f"Get a copy of {home.url} ({home.license}) and name its folder: --data DIR"
