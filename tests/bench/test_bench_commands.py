@@ -313,6 +313,8 @@ def test_the_list_says_what_each_asks_without_loading_any(arrkit, python):
         (("score", "shapes", "--images", "a", "--answers", "b"), "--images and --answers are both given"),
         (("score", "shapes", "--images", "nowhere"), "nowhere is no folder"),
         (("score", "shapes", "--images", "."), ". holds no image of shapes"),
+        (("score", "shapes", "--answers", "nowhere"), "--answers: nowhere does not exist"),
+        (("score", "geneval", "--answers", "nowhere"), "--answers: nowhere does not exist"),
         (("score", "shapes", "--answers", "file"), "is no file of units of arrkit"),
         (("score", "shapes", "--answers", "file", "--judge", "shapes"), "--answers are given, so no judge"),
     ],

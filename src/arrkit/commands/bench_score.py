@@ -37,10 +37,15 @@ def score_benchmark(options: BenchScoreOptions, *, watch: Watch = unwatched) -> 
     Raises:
         InputError: the benchmark, the judge, the folder or the file cannot be used.
     """
-    chosen = choose_benchmark(options)
     if (options.images is None) == (options.answers is None):
         both = "are both given" if options.images is not None else "are both missing"
         raise InputError(f"--images and --answers {both}", hint="Give one of them.")
+    if options.answers is not None and not options.answers.exists():
+        raise InputError(
+            f"--answers: {options.answers} does not exist",
+            hint="Name a result file of the official script, or units.jsonl of a run.",
+        )
+    chosen = choose_benchmark(options)
     if options.answers is not None:
         return _score_answers(options, options.answers, chosen)
     assert options.images is not None
