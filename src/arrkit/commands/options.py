@@ -201,7 +201,11 @@ class EvalOptions(MeasuringOptions):
 
     protocol: Annotated[
         tuple[JudgeProtocol, ...],
-        Opt("how the judge comes to a choice; repeat for rows [pairwise]"),
+        Opt(
+            "how the judge comes to a choice: pairwise, weighted, checklist or plan-verify; repeat for rows "
+            "[pairwise]",
+            metavar="NAME",
+        ),
     ] = ()
     orders: Annotated[Orders, Opt("presentations; forward shows the preferred image first")] = Orders.BOTH
     metric: Annotated[
