@@ -14,7 +14,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 # The rubric room has two halves: the artifact (everything not named here), which a judge is shown, and
 # learning one, which asks a judge.
-LEARNING = r"arrkit\.rubric\.(build|generate|verify|structure|folding)\w*"
+LEARNING = r"arrkit\.rubric\.(?:(?:build|generate|verify|structure|folding)\w*|sparse(?:\.\w+)?)"
 ARTIFACT = rf"(?!{LEARNING}(\.|$))arrkit\.rubric\b.*"
 
 # Modules right under the package, such as arrkit.errors. The package itself carries only the version.
@@ -25,7 +25,7 @@ FOUNDATION = (
 PROTOCOLS = (
     r"arrkit\.data\.(pairs|prompts)$",
     r"arrkit\.rubric\.model$",
-    r"arrkit\.judge\.(protocol|transport|protocols\.requests)$",
+    r"arrkit\.judge\.(protocol|transport|protocols\.requests|learning)$",
     r"arrkit\.rpo\.policy$",
 )
 JUDGING = (*FOUNDATION, r"arrkit\.data\b.*", ARTIFACT, r"arrkit\.judge\b.*")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from arrkit.canonical import Json
+from arrkit.judge.learning import ExplainRequest
 from arrkit.judge.meter import Meter
 from arrkit.judge.protocol import Draft, Outcome, Proposal, ProposeRequest, ZeroShotRequest
 from arrkit.judge.protocols.requests import ChecklistRequest, PlanRequest
@@ -19,6 +20,10 @@ class PaperSession(JudgeSession):
     async def propose(self, request: ProposeRequest, **about: Json) -> Proposal:
         """The proposal that the cache has, or stand-ins."""
         return _written(await super().propose(request, **about), request.count)
+
+    async def explain(self, request: ExplainRequest, **about: Json) -> Proposal:
+        """The statements that the cache has, or stand-ins."""
+        return _written(await super().explain(request, **about), request.proposed.count)
 
     async def zero_shot(
         self, request: ZeroShotRequest, meter: Meter | None = None, **about: Json

@@ -527,6 +527,12 @@ def criteria_content(dimensions: tuple[Dimension, ...]) -> Json:
     ]
 
 
-def request_key(judge: str, request: Request) -> str:
+class Asked(Protocol):
+    """Any request: what it comes to is what the judge is told."""
+
+    def content(self) -> dict[str, Json]: ...
+
+
+def request_key(judge: str, request: Asked) -> str:
     """SHA-256 over the judge's name and all that it is told: what an answer is kept under."""
     return digest({"judge": judge, "request": request.content()})

@@ -15,10 +15,12 @@ from arrkit.canonical import Json
 from arrkit.data.encode import look
 from arrkit.data.pairs import ImageUnreadable, Picture
 from arrkit.errors import ArrkitError, InputError
+from arrkit.judge.learning import DiagnoseRequest, ExplainRequest, ExtractRequest, LearningJudge
 from arrkit.judge.meter import Meter
 from arrkit.judge.protocol import (
     ChecklistJudge,
     CompareRequest,
+    Draft,
     Judge,
     Outcome,
     PlanningJudge,
@@ -50,6 +52,9 @@ Q = TypeVar(
     ZeroShotRequest,
     ChecklistRequest,
     PlanRequest,
+    ExplainRequest,
+    DiagnoseRequest,
+    ExtractRequest,
 )
 
 RETRY_SECONDS = 0.1
@@ -151,6 +156,25 @@ class JudgeSession:
     async def refine(self, request: RefineRequest, **about: Json) -> Proposal:
         """Better criteria, after these failed."""
         return await self._answer("refine", self.judge.refine, request, Proposal, about)
+
+    async def explain(self, request: ExplainRequest, **about: Json) -> Proposal:
+        """Statements that explain a preference and can be used again; those of ``propose`` otherwise."""
+        if not isinstance(self.judge, LearningJudge):
+            return await self.propose(request.proposed, **about)
+        return await self._answer("explain", self.judge.explain, request, Proposal, about)
+
+    async def diagnose(self, request: DiagnoseRequest, **about: Json) -> Proposal:
+        """What a rubric misses, as one draft; the report alone, where the judge cannot say."""
+        if not isinstance(self.judge, LearningJudge):
+            return Proposal(Outcome.OK, (Draft(request.report),))
+        return await self._answer("diagnose", self.judge.diagnose, request, Proposal, about)
+
+    async def extract(self, request: ExtractRequest, **about: Json) -> Proposal:
+        """Statements for what a diagnosis names; those of ``refine`` with it as the critique otherwise."""
+        if not isinstance(self.judge, LearningJudge):
+            said = RefineRequest(request.proposed, request.rubric, request.diagnosis.statement)
+            return await self.refine(said, **about)
+        return await self._answer("extract", self.judge.extract, request, Proposal, about)
 
     async def structure(self, request: StructureRequest, **about: Json) -> Structure:
         """A pool of criteria, grouped and folded."""

@@ -18,6 +18,8 @@ from arrkit.data.encode import LONG_EDGE, Encoded, check_size, encode
 from arrkit.data.pairs import Candidate, Picture, pictures_of
 from arrkit.errors import InputError, nearest
 from arrkit.judge.answers.read import (
+    read_diagnosis,
+    read_explanation,
     read_plan,
     read_proposal,
     read_ranking,
@@ -28,6 +30,7 @@ from arrkit.judge.answers.read import (
 from arrkit.judge.asking import Ended, Inquiry, sampling_for
 from arrkit.judge.calling import Calls
 from arrkit.judge.choices import Scoring
+from arrkit.judge.learning import DiagnoseRequest, ExplainRequest, ExtractRequest
 from arrkit.judge.pooling import Dimensions, structure_pool
 from arrkit.judge.probing import decide_pair, decide_scores, probe_pair, probe_scores
 from arrkit.judge.prompts.criteria import (
@@ -36,6 +39,7 @@ from arrkit.judge.prompts.criteria import (
     structure_prompt,
     zero_shot_prompt,
 )
+from arrkit.judge.prompts.learning import diagnose_prompt, explain_prompt, extract_prompt
 from arrkit.judge.prompts.parts import WORDINGS, Content, Form, Prompt, Shown
 from arrkit.judge.prompts.planning import checklist_prompt, plan_prompt
 from arrkit.judge.prompts.verdicts import compare_prompt, rank_prompt, score_prompt
@@ -236,6 +240,28 @@ class VLMJudge:
         candidates = (request.first, request.second)
         build = partial(plan_prompt, request)
         return await self._proposal(build, candidates, request.sources, request.count, read_plan)
+
+    async def explain(self, request: ExplainRequest) -> Proposal:
+        """Statements of general use that explain a known preference, extracted from an explanation."""
+        asked = request.proposed
+        build = partial(explain_prompt, request)
+        return await self._proposal(
+            build, (asked.first, asked.second), asked.sources, asked.count, read_explanation
+        )
+
+    async def diagnose(self, request: DiagnoseRequest) -> Proposal:
+        """What a rubric that ranks a pair wrongly misses, as one draft."""
+        asked = request.proposed
+        build = partial(diagnose_prompt, request)
+        return await self._proposal(
+            build, (asked.first, asked.second), asked.sources, 1, lambda text, _: read_diagnosis(text)
+        )
+
+    async def extract(self, request: ExtractRequest) -> Proposal:
+        """Statements of general use for what a diagnosis names."""
+        asked = request.proposed
+        build = partial(extract_prompt, request)
+        return await self._proposal(build, (asked.first, asked.second), asked.sources, asked.count)
 
     async def structure(self, request: StructureRequest) -> Structure:
         """Drafts gathered into dimensions, in rounds where there are many (:mod:`arrkit.judge.pooling`)."""

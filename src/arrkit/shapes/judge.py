@@ -22,8 +22,10 @@ from dataclasses import dataclass
 from arrkit.backends.spec import Spec
 from arrkit.canonical import digest
 from arrkit.data.pairs import Candidate, Passage, Picture, Task
+from arrkit.judge.learning import DiagnoseRequest, ExplainRequest, ExtractRequest
 from arrkit.judge.protocol import (
     Answer,
+    Asked,
     CompareRequest,
     CriterionScore,
     Draft,
@@ -32,7 +34,6 @@ from arrkit.judge.protocol import (
     Proposal,
     ProposeRequest,
     RefineRequest,
-    Request,
     ScoreRequest,
     Scores,
     Side,
@@ -48,7 +49,7 @@ from arrkit.shapes.checks import Check
 from arrkit.shapes.criteria import read_statement
 from arrkit.shapes.look import Look, look_at
 from arrkit.shapes.planning import checklist_drafts, plan_drafts
-from arrkit.shapes.propose import Contrast, first_drafts, revised_drafts, unseen_drafts
+from arrkit.shapes.propose import Contrast, first_drafts, further_drafts, revised_drafts, unseen_drafts
 from arrkit.shapes.structure import structure_drafts
 
 DEAD_ZONE = 0.02
@@ -134,11 +135,10 @@ class ShapesJudge:
         seen = self._assess(request, request.image)
         if isinstance(seen, str):
             return Scores(Outcome.ABSTAIN, detail=f"the image is not of the shapes world: {seen}")
-        flipped = draws.noise < self._noise and draws.side < 0.5
         scores = []
         for criterion in (entry for dimension in request.dimensions for entry in dimension.criteria):
             value = criterion_score(criterion.statement, request.task, seen)
-            if value is not None and flipped:
+            if value is not None and self._mistaken(request, criterion):
                 value = 1 - value
             note = "not understood" if value is None else ""
             scores.append(CriterionScore(criterion.id, value, note))
@@ -181,6 +181,23 @@ class ShapesJudge:
         """Better criteria: without those that misled, with checks not yet used."""
         return await self._draft(request, request.proposed, request)
 
+    async def explain(self, request: ExplainRequest) -> Proposal:
+        """As ``propose``, without a word about the objects of one prompt."""
+        return await self._draft(request, request.proposed, None, general=True)
+
+    async def diagnose(self, request: DiagnoseRequest) -> Proposal:
+        """The check that speaks most for the preferred image and that no statement of the rubric asks for."""
+        asked = request.proposed
+        answer = await self._draft(request, asked, None, general=True, known=request.rubric)
+        if answer.outcome is not Outcome.OK:
+            return answer
+        missing = answer.drafts[0].statement
+        return Proposal(Outcome.OK, (Draft(f"No criterion asks for this: {missing}", request.report),))
+
+    async def extract(self, request: ExtractRequest) -> Proposal:
+        """Statements of the checks that speak for the preferred image and that the rubric does not hold."""
+        return await self._draft(request, request.proposed, None, general=True, known=request.rubric)
+
     async def structure(self, request: StructureRequest) -> Structure:
         """Criteria grouped by the check they stand for, as :func:`structure_drafts` says."""
         if await self._begin(request) is None:
@@ -196,7 +213,13 @@ class ShapesJudge:
         self._attempts.clear()
 
     async def _draft(
-        self, request: Request, proposed: ProposeRequest, refine: RefineRequest | None
+        self,
+        request: Asked,
+        proposed: ProposeRequest,
+        refine: RefineRequest | None,
+        *,
+        general: bool = False,
+        known: Sequence[Draft] | None = None,
     ) -> Proposal:
         if await self._begin(request) is None:
             return Proposal(Outcome.FAILED, detail=_FAILED)
@@ -208,15 +231,17 @@ class ShapesJudge:
         chance = _chance(
             self._seed, proposed.prompt, *sorted((proposed.first.digest, proposed.second.digest))
         )
-        contrast = Contrast(proposed.task, better, worse, chance)
+        contrast = Contrast(proposed.task, better, worse, chance, general)
         drafts: Sequence[Draft]
-        if refine is None:
+        if known is not None:
+            drafts = further_drafts(contrast, proposed.count, known)
+        elif refine is None:
             drafts = first_drafts(contrast, proposed.count)
         else:
             drafts = revised_drafts(contrast, proposed.count, refine.drafts, refine.critique)
         return Proposal(Outcome.OK, tuple(drafts))
 
-    async def _begin(self, request: Request) -> _Draws | None:
+    async def _begin(self, request: Asked) -> _Draws | None:
         """Wait as long as was asked and draw chance for this request; None where the call is to fail."""
         if self._latency:
             await asyncio.sleep(self._latency)
@@ -232,6 +257,16 @@ class ShapesJudge:
             if _numbers(f"{key}/{attempt}")[3] < self._fail:
                 return None
         return _Draws(noise, side, primacy, 1.0)
+
+    def _mistaken(self, request: ScoreRequest, criterion: Criterion) -> bool:
+        """Whether chance turns a score round: drawn for each criterion by itself, so that what an image is
+        given under one does not hang on which others are asked for along with it.
+        """
+        if not self._noise:
+            return False
+        content = request.content() | {"dimensions": criterion.statement}
+        noise, side, _, _ = _numbers(digest({"seed": self._seed, "request": content}))
+        return noise < self._noise and side < 0.5
 
     def _assess(
         self, request: CompareRequest | ScoreRequest | ProposeRequest | PlanRequest, image: Candidate

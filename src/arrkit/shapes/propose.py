@@ -29,12 +29,16 @@ _CLEAR = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """The preferred image and the other one. ``chance`` varies the wording; it depends on the pair alone."""
+    """The preferred image and the other one. ``chance`` varies the wording; it depends on the pair alone.
+
+    With ``general`` nothing is worded about the objects of one prompt.
+    """
 
     task: Task
     better: Assessment
     worse: Assessment
     chance: int
+    general: bool = False
 
     def lead(self, check: Check) -> float:
         """By how much the preferred image meets ``check`` better; 0 where the check has no meaning."""
@@ -42,7 +46,7 @@ class Contrast:
 
     def wording(self, check: Check) -> str | None:
         """``check`` in the words of this prompt, where there are any."""
-        return about(check, self.better)
+        return None if self.general else about(check, self.better)
 
     @property
     def core(self) -> Check:
@@ -91,6 +95,12 @@ def revised_drafts(
     tries = 1 + len(blamed)
     fresh = _earnest(contrast, max(count - len(substance), 0), tries, used)
     return (*substance, *fresh)[:count]
+
+
+def further_drafts(contrast: Contrast, count: int, known: Sequence[Draft]) -> tuple[Draft, ...]:
+    """At most ``count`` criteria beyond those a rubric holds; what was asked for where there are none."""
+    used = {reading.check for draft in known for reading in read_statement(draft.statement, contrast.task)}
+    return _earnest(contrast, count, 1, frozenset(used))
 
 
 def _earnest(contrast: Contrast, count: int, tries: int, used: frozenset[Check]) -> tuple[Draft, ...]:

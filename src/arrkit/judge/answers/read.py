@@ -16,6 +16,8 @@ from arrkit.canonical import Json
 from arrkit.judge.answers.extract import JsonObject, Unreadable, read_json
 from arrkit.judge.answers.schemas import (
     LETTERS,
+    diagnosis_schema,
+    explanation_schema,
     plan_schema,
     proposal_schema,
     ranking_schema,
@@ -135,7 +137,15 @@ def read_proposal(text: str, count: int) -> tuple[Draft, ...]:
     A draft that repeats another, says nothing, or names an image by its place is left out, since a rubric
     cannot hold it; where none is left the answer is unreadable.
     """
-    record = read_json(text, proposal_schema(count))
+    return _drafts(read_json(text, proposal_schema(count)))
+
+
+def read_explanation(text: str, count: int) -> tuple[Draft, ...]:
+    """One to ``count`` drafts, as :func:`read_proposal`, from behind an inspection and an explanation."""
+    return _drafts(read_json(text, explanation_schema(count)))
+
+
+def _drafts(record: JsonObject) -> tuple[Draft, ...]:
     drafts = _usable(
         Draft(_words(entry["statement"]), _words(entry["guidance"]), _words(entry["dimension"]))
         for entry in _records(record["criteria"])
@@ -143,6 +153,15 @@ def read_proposal(text: str, count: int) -> tuple[Draft, ...]:
     if not drafts:
         raise Unreadable(_NONE_USABLE)
     return drafts
+
+
+def read_diagnosis(text: str) -> tuple[Draft, ...]:
+    """What a rubric misses, as one draft: ``guidance`` is the reasoning that led to it."""
+    record = read_json(text, diagnosis_schema())
+    missing = _words(record["missing"])
+    if not missing:
+        raise Unreadable('"missing" is empty')
+    return (Draft(missing, _words(record["reasoning"]), _words(record["dimension"])),)
 
 
 def read_plan(text: str, count: int) -> tuple[Draft, ...]:

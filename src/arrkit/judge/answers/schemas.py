@@ -68,6 +68,17 @@ def plan_schema(count: int) -> Schema:
     return _object({"reasoning": _TEXT, "points": _array(entry, 0, count)})
 
 
+def explanation_schema(count: int) -> Schema:
+    """One to ``count`` criteria, after an inspection and the explanation that they are extracted from."""
+    entry = _object({"statement": _TEXT, "guidance": _TEXT, "dimension": _TEXT})
+    return _object({"inspection": _TEXT, "explanation": _TEXT, "criteria": _array(entry, 1, count)})
+
+
+def diagnosis_schema() -> Schema:
+    """What a rubric misses, after the reasoning that led to it."""
+    return _object({"reasoning": _TEXT, "missing": _TEXT, "dimension": _TEXT})
+
+
 def structure_schema(pool: int, max_dimensions: int) -> Schema:
     """Dimensions of criteria, each with the numbers (from 1) of the drafts that it stands for."""
     number: Schema = {"type": "integer", "minimum": 1, "maximum": pool}

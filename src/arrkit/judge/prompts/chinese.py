@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from arrkit.data.pairs import Task
+from arrkit.judge.prompts.learning_words import CHINESE_LEARNING
 from arrkit.judge.prompts.planning_words import CHINESE_PLANNING
 from arrkit.judge.prompts.wording import Wording, by_kind
 
@@ -372,4 +373,5 @@ CHINESE = Wording(
     repair="你的回答无法使用：{problem}。\n请按所述格式完整地重新作答一次。",
     repair_answer="你的回答是：\n<answer>\n{answer}\n</answer>",
     planning=CHINESE_PLANNING,
+    learning=CHINESE_LEARNING,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from arrkit.data.pairs import Task
+from arrkit.judge.prompts.learning_words import ENGLISH_LEARNING
 from arrkit.judge.prompts.planning_words import ENGLISH_PLANNING
 from arrkit.judge.prompts.wording import Wording, by_kind
 
@@ -472,4 +473,5 @@ ENGLISH = Wording(
     repair="Your answer could not be used: {problem}.\nAnswer once more, in full and in the form described.",
     repair_answer="Your answer was:\n<answer>\n{answer}\n</answer>",
     planning=ENGLISH_PLANNING,
+    learning=ENGLISH_LEARNING,
 )

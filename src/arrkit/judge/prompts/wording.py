@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from arrkit.canonical import digest
 from arrkit.data.pairs import Task
+from arrkit.judge.prompts.learning_words import LearningWording
 from arrkit.judge.prompts.planning_words import PlanningWording
 
 BUILD = 1
@@ -109,6 +110,9 @@ class Wording:
 
     # What the protocols ask for beside all this.
     planning: PlanningWording
+
+    # What learning weighted criteria asks for.
+    learning: LearningWording
 
     @property
     def version(self) -> str:
