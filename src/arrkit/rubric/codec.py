@@ -18,12 +18,14 @@ from arrkit.rubric.model import (
     Criterion,
     DatasetRef,
     Dimension,
+    Learning,
     Metrics,
     ParentRef,
     Provenance,
     Rate,
     Rubric,
 )
+from arrkit.serial import from_json
 
 Document = Mapping[str, Json]
 
@@ -47,6 +49,8 @@ def rubric_to_json(rubric: Rubric) -> dict[str, Json]:
     if rubric.metrics is not None:
         metrics = cast(dict[str, Json], _plain(asdict(rubric.metrics)))
         document["metrics"] = {**metrics, "criteria_digest": criteria_digest(rubric.dimensions)}
+    if rubric.learning is not None:  # no default: files of before, which say nothing of it, stay as sealed
+        document["learning"] = _plain(asdict(rubric.learning))
     document["digest"] = f"sha256:{digest(document)}"
     return document
 
@@ -82,7 +86,7 @@ def criteria_digest(dimensions: Sequence[Dimension]) -> str:
 
 def rubric_from_document(document: Document) -> Rubric:
     """The rubric of a document that has been found valid (:func:`arrkit.rubric.checking.check_document`)."""
-    metrics = document.get("metrics")
+    metrics, learning = document.get("metrics"), document.get("learning")
     return Rubric(
         name=_text(document, "name"),
         version=_text(document, "version"),
@@ -91,6 +95,7 @@ def rubric_from_document(document: Document) -> Rubric:
         dimensions=tuple(_dimension(entry) for entry in _list(document, "dimensions")),
         provenance=_provenance(cast(Document, document["provenance"])),
         metrics=None if metrics is None else _metrics(cast(Document, metrics)),
+        learning=None if learning is None else from_json(Learning, learning),
     )
 
 

@@ -82,9 +82,10 @@ class ParentRef:
 class Provenance:
     """How a rubric came to be.
 
-    ``method`` is ``arr`` (generate, verify, refine, structure), ``manual``, ``merge`` or ``import``;
-    ``created_at`` is UTC in ISO 8601. ``build_pairs`` are the first 16 hexadecimal characters of the digest
-    of every pair that shaped the rubric, so that a later evaluation can tell whether its pairs are held out.
+    ``method`` is ``arr`` (generate, verify, refine, structure), ``sparse`` (weigh candidates), ``manual``,
+    ``merge`` or ``import``; ``created_at`` is UTC in ISO 8601. ``build_pairs`` are the first 16
+    hexadecimal characters of the digest of every pair that shaped the rubric, so that a later evaluation can
+    tell whether its pairs are held out.
     """
 
     method: str
@@ -127,6 +128,71 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class PathStep:
+    """One strength of the penalty: ``c`` is its inverse, ``kept`` how many criteria have a weight at it.
+
+    ``accuracy`` and the mean logistic ``loss`` are those of validation pairs; ``weights`` are by criterion
+    id, also of criteria that the rubric does not hold.
+    """
+
+    c: float
+    kept: int
+    accuracy: float
+    loss: float
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """One round of learning: ``round`` from 1, how many candidates were scored, and what came of it.
+
+    ``train`` and ``validation`` are the shares of pairs ranked as people did, ``mined`` the hard pairs looked
+    at afterwards by bucket, ``fresh`` the candidates that they gave for the next round.
+    """
+
+    round: int
+    candidates: int
+    kept: int
+    c: float
+    loss: float
+    train: Rate | None = None
+    validation: Rate | None = None
+    mined: Mapping[str, int] = field(default_factory=dict)
+    fresh: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WeighedRates:
+    """The weighted score on held-out pairs: the share of pairs whose preferred image has the higher one.
+
+    ``uniform`` is the same with equal weights on the same criteria, ``difference`` their paired difference.
+    """
+
+    dataset: DatasetRef
+    accuracy: Rate
+    uniform: Rate
+    difference: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """How the weights of a rubric were learned: by scores of ``judge``, at the penalty's inverse ``c``.
+
+    ``weights`` by criterion id are those of the reward, whose scale matters to a logistic margin; a
+    criterion's own ``weight`` is the same relative to the heaviest. ``candidates`` were scored in the round
+    that won, ``path`` is that round's, ``rounds`` are all, in order.
+    """
+
+    judge: str
+    c: float
+    candidates: int
+    weights: Mapping[str, float]
+    path: tuple[PathStep, ...] = ()
+    rounds: tuple[RoundRecord, ...] = ()
+    held_out: WeighedRates | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rubric:
     """The versioned artifact. ``version`` is a semantic version; the digest is derived, not stored."""
 
@@ -137,6 +203,7 @@ class Rubric:
     version: str = "1.0.0"
     description: str = ""
     metrics: Metrics | None = None
+    learning: Learning | None = None
 
     def criteria(self) -> Iterator[Criterion]:
         """All criteria, in order, whatever their dimension."""

@@ -85,8 +85,8 @@ def fit_weights(differences: Floats, c: float) -> Floats:
         differences: preferred image's scores less the other's, shape (pairs, candidates), in [-1, 1].
         c: above 0; the larger, the more weights differ from zero.
     """
-    from sklearn import __version__
-    from sklearn.linear_model import LogisticRegression
+    from sklearn import __version__  # type: ignore[import-untyped]
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
     pairs, candidates = differences.shape
     if pairs < 2 or not differences.any():
