@@ -247,6 +247,15 @@ def test_one_order_is_the_stored_one():
         assert "B first only, which serves here: 1." in found.note
 
 
+def test_a_rule_of_one_order_says_where_always_naming_the_first_looks_good():
+    stored_first = [Answered(str(n), Label.A, Choice.A, Choice.A) for n in range(10)]
+    mixed = [Answered(str(n), Label.A if n % 2 else Label.B, Choice.A) for n in range(10)]
+    for name in ("four-class", "rank-exact"):
+        assert "A is preferred in 10 of 10 decided pairs" in find_metric(name)(stored_first).note
+        assert "A is preferred" not in find_metric(name)(mixed).note
+        assert "A is preferred" not in find_metric(name)(stored_first[:9]).note
+
+
 def grouped(*rights: str, group: str = "g") -> list[Answered]:
     """Pairs of one group: ``+`` right, ``-`` wrong, ``?`` unreadable, ``!`` failed."""
     meant = {"+": Choice.A, "-": Choice.B, "?": Choice.UNPARSED, "!": Choice.FAILED}

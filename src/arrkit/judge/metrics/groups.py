@@ -6,12 +6,14 @@ itself.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isqrt
 
+from arrkit.data.pairs import Label
 from arrkit.judge.answered import Answered, Choice
-from arrkit.judge.metrics.pairs import one_order
+from arrkit.judge.metrics.pairs import one_order, one_sided
 from arrkit.judge.metrics.value import Counts, Mean, MetricValue, Unit, distinct, some
 from arrkit.judge.stats import wilson
 
@@ -67,11 +69,13 @@ def rank_exact(answers: Iterable[Answered], *, seed: int = 0) -> MetricValue:  #
     Wilson over rows. Source: OpenEnvision/AutoRubric-as-Reward judger.py (exact match of ``label_rank``).
     """
     counts, turned = Counts(), 0
+    labels: Counter[Label] = Counter()
     groups: dict[tuple[bool, str], Group] = {}
     for answer in distinct(answers):
         group = groups.setdefault(answer.unit, Group())
         choice = answer.stored
         counts.see(choice)
+        labels[answer.label] += 1
         turned += answer.ab is Choice.NOT_ASKED
         group.pairs += 1
         group.right += choice.agrees(answer.label)
@@ -82,7 +86,7 @@ def rank_exact(answers: Iterable[Answered], *, seed: int = 0) -> MetricValue:  #
         Unit.GROUPS,
         rule="Right where the whole order is met, over all rows, A shown first. Whatever is no decision is "
         "wrong.",
-        notes=[one_order(turned), incomplete(groups.values())],
+        notes=[one_order(turned), one_sided(labels), incomplete(groups.values())],
     )
 
 

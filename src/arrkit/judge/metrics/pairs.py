@@ -6,7 +6,8 @@ Each is a pure function of saved judgments. A pair that has two judgments is ref
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from arrkit.data.pairs import Label
 from arrkit.judge.answered import Answered, Choice
@@ -15,6 +16,9 @@ from arrkit.judge.stats import wilson
 
 NO_VALUE = "(none)"
 """The value of the pairs that lack the field of ``macro:FIELD``."""
+
+FEW, MOSTLY = 10, 0.75
+"""From so many decided pairs, and such a share of them for A, a rule of one order tells of it."""
 
 _TIED = "Pairs that people call a tie, which have no right answer and are left out"
 
@@ -158,10 +162,12 @@ def four_class(answers: Iterable[Answered], *, seed: int = 0) -> MetricValue:
     Source: TIGER-AI-Lab/GenAI-Bench show_results.py.
     """
     counts, ratio, turned = Counts(), Ratio(), 0
+    labels: Counter[Label] = Counter()
     for answer in distinct(answers):
         choice = answer.stored
         counts.see(choice)
         turned += answer.ab is Choice.NOT_ASKED
+        labels[answer.label] += 1
         ratio.add(answer, _same_class(answer.label, choice), 1)
     return counts.value(
         "four-class",
@@ -169,7 +175,18 @@ def four_class(answers: Iterable[Answered], *, seed: int = 0) -> MetricValue:
         Unit.PAIRS,
         rule="The same of A, B, both good, both bad (a plain tie meets either of the last two), over all "
         "pairs, A shown first. Whatever is no decision is wrong.",
-        notes=[one_order(turned)],
+        notes=[one_order(turned), one_sided(labels)],
+    )
+
+
+def one_sided(labels: Mapping[Label, int]) -> str:
+    """What a rule of one order must say where nearly all pairs are stored with the preferred one first."""
+    first, decided = labels.get(Label.A, 0), labels.get(Label.A, 0) + labels.get(Label.B, 0)
+    if decided < FEW or first < MOSTLY * decided:
+        return ""
+    return (
+        f"A is preferred in {first} of {decided} decided pairs, so always naming the first looks good here: "
+        "strict-pair tells."
     )
 
 
