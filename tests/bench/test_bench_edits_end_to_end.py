@@ -103,6 +103,7 @@ def test_gedit_from_photos_to_a_table(tmp_path):
         assert len(wire.requests) == 2 * len(GROUPS)
         sizes = {Image.open(io.BytesIO(data)).size for seen in wire.requests for data in images_of(seen)}
     assert sizes == {(48, 48)}
+    assert "en/G_O of the model is 6.00" in (tmp_path / "run/report.html").read_text()
     for mode in Mode:
         found = numbers(report, mode)
         assert found["gedit[arrkit-prompt]/en/G_SC"] == 4.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -363,8 +364,8 @@ def _told(report: BenchReport) -> str:
 
 
 def _short(name: str, report: BenchReport) -> str:
-    """A number's name without the benchmark's, unless nothing is left then."""
-    return name.removeprefix(report.metric).removeprefix("/").replace("_", " ") or name
+    """A number's name without the benchmark's, unless nothing is left then; ``G_O`` is written so."""
+    return re.sub(r"(?<!\bG)_", " ", name.removeprefix(report.metric).removeprefix("/")) or name
 
 
 def _title(name: str) -> str:
