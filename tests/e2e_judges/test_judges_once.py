@@ -143,6 +143,8 @@ def test_a_batch_gives_the_numbers_of_a_live_run_at_half_the_price(arrkit, wires
     assert len(hosted.wire.requests) == 24
     batch = evaluated(arrkit(*command, "--out", "batch", "--batch"))
     assert len(hosted.wire.requests) == 24, "all went by batch"
+    for one, other in zip(batch["rows"], live["rows"], strict=True):
+        assert one["cost"].pop("dollars") == pytest.approx(other["cost"].pop("dollars") / 2)
     for part in ("rows", "dataset", "scoring", "judge"):
         assert batch[part] == live[part], part
     assert batch["calls"]["cost"] == pytest.approx(live["calls"]["cost"] / 2)
