@@ -14,7 +14,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 # The rubric room has two halves: the artifact (everything not named here), which a judge is shown, and
 # learning one, which asks a judge.
-LEARNING = r"arrkit\.rubric\.(?:(?:build|generate|verify|structure|folding)\w*|sparse(?:\.\w+)?)"
+LEARNING = r"arrkit\.rubric\.(?:(?:build|generate|verify|structure|folding|selection)\w*|sparse(?:\.\w+)?)"
 ARTIFACT = rf"(?!{LEARNING}(\.|$))arrkit\.rubric\b.*"
 
 # Modules right under the package, such as arrkit.errors. The package itself carries only the version.

@@ -155,7 +155,7 @@ def _cluster(prompts: Sequence[str], count: int, seed: int) -> tuple[list[int], 
     if len(different) <= wanted:
         kinds, space = list(range(len(different))), "the prompts themselves"
     else:
-        vectors, space = _vectors(different, seed)
+        vectors, space = embed_texts(different, seed)
         kinds = _nearest_centres(vectors, wanted, seed)
     by_prompt = dict(zip(different, kinds, strict=True))
     return [by_prompt[prompt] for prompt in prompts], space
@@ -177,7 +177,8 @@ def _nearest_centres(vectors: NDArray[Any], count: int, seed: int) -> list[int]:
     return kinds
 
 
-def _vectors(prompts: Sequence[str], seed: int) -> tuple[NDArray[Any], str]:
+def embed_texts(prompts: Sequence[str], seed: int) -> tuple[NDArray[Any], str]:
+    """One row of unit length for each text (zero for one without a word), and what the rows are."""
     embedded = _embeddings(prompts)
     if embedded is not None:
         return embedded, f"sentence embeddings ({EMBEDDER})"

@@ -66,7 +66,7 @@ def lead(verdict: Verdict, dimensions: Sequence[Dimension] = ()) -> float | None
     weights = {each.id: each.weight for dimension in dimensions for each in dimension.criteria}
     total = ahead = 0.0
     for finding in verdict.findings:
-        difference = _difference(finding)
+        difference = finding_lead(finding)
         if difference is not None:
             weight = weights.get(finding.criterion, 1.0)
             total += weight
@@ -74,7 +74,8 @@ def lead(verdict: Verdict, dimensions: Sequence[Dimension] = ()) -> float | None
     return ahead / total if total else None
 
 
-def _difference(finding: Finding) -> float | None:
+def finding_lead(finding: Finding) -> float | None:
+    """How far the first image is ahead by one criterion, in [-1, 1]; None where the judge could not tell."""
     if finding.first is not None and finding.second is not None:
         return finding.first - finding.second
     return _LEADS.get(finding.answer)

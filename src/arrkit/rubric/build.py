@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,6 +35,7 @@ from arrkit.judge.session import JudgeSession
 from arrkit.judge.tally import chosen
 from arrkit.rubric.lint import mentions_position
 from arrkit.rubric.model import SHORT_DIGEST, Counts, Criterion, Dimension, normalised, slug
+from arrkit.rubric.selection import Pooled
 
 FURTHER = "Further criteria"
 """The dimension that takes what a judge put into more dimensions than were asked for."""
@@ -107,6 +108,10 @@ class LearnedRubric:
     build_pairs: tuple[str, ...]
 
 
+Select = Callable[[Sequence[Pooled]], Awaitable[Sequence[int]]]
+"""Which of the verified criteria to structure, as indices."""
+
+
 class _JudgeTrouble(Exception):
     """A judge call ended without an answer; the pair may be tried again."""
 
@@ -122,10 +127,12 @@ async def learn_rubric(
     strict: bool = False,
     on_pair: Callable[[int, Mapping[str, int]], None] = lambda *_: None,
     on_stage: Callable[[str], None] = lambda _: None,
+    select: Select | None = None,
 ) -> LearnedRubric:
     """Learn a rubric from ``pairs``, none of which may be a tie.
 
-    A pair whose judge calls failed is postponed to the end and tried once more.
+    A pair whose judge calls failed is postponed to the end and tried once more. ``select`` is given the
+    verified criteria and says which are structured; without it all are.
 
     Raises:
         InputError: with ``strict``, an unreadable image.
@@ -163,8 +170,11 @@ async def learn_rubric(
             hint=f"The first trouble: {troubles[0]}" if troubles else "Give more pairs, or another judge.",
             resumable=bool(troubles),
         )
+    pool = _pool(learned)
+    if select is not None:
+        pool = [pool[index] for index in await select(pool)]
     on_stage("structuring")
-    dimensions = await _structure(generator, learned, task, recipe)
+    dimensions = await _structure(generator, pool, task, recipe)
     return LearnedRubric(
         dimensions,
         learned,
@@ -297,9 +307,8 @@ def _signs(revision: Revision, criterion: str, label: Label) -> set[int]:
     return signs
 
 
-async def _structure(
-    generator: JudgeSession, learned: Sequence[Learned], task: Task, recipe: Recipe
-) -> tuple[Dimension, ...]:
+def _pool(learned: Sequence[Learned]) -> list[Pooled]:
+    """The verified criteria, each statement once, with the pairs that it came from."""
     pool: dict[str, Draft] = {}
     supporters: dict[str, list[str]] = {}
     for each in learned:
@@ -308,12 +317,17 @@ async def _structure(
             pool.setdefault(key, draft)
             if each.pair.id not in supporters.setdefault(key, []):
                 supporters[key].append(each.pair.id)
-    request = StructureRequest(task, tuple(pool.values()), recipe.dimensions)
+    return [Pooled(draft, tuple(supporters[key])) for key, draft in pool.items()]
+
+
+async def _structure(
+    generator: JudgeSession, pool: Sequence[Pooled], task: Task, recipe: Recipe
+) -> tuple[Dimension, ...]:
+    request = StructureRequest(task, tuple(each.draft for each in pool), recipe.dimensions)
     structure = await generator.structure(request)
     if structure.outcome is not Outcome.OK or not structure.dimensions:
         raise RunError(f"the judge could not structure the criteria: {structure.outcome}: {structure.detail}")
-    sources = [tuple(supporters[key]) for key in pool]
-    return assemble(structure.dimensions, sources, most=recipe.dimensions)
+    return assemble(structure.dimensions, [each.pairs for each in pool], most=recipe.dimensions)
 
 
 def assemble(
