@@ -22,6 +22,7 @@ from arrkit.commands.options import (
 
 if TYPE_CHECKING:
     from arrkit.commands.build import BuildReport
+    from arrkit.commands.selecting import SelectionReport
     from arrkit.commands.verify import VerifyReport
 
 app = typer.Typer(help="Learn, check, merge and convert rubrics.", no_args_is_help=True)
@@ -55,9 +56,15 @@ def build(options: BuildOptions, as_json: bool) -> None:
 def _draw_build(report: BuildReport) -> None:
     from arrkit.cli import draw
     from arrkit.commands.pages import left_out_note, notes, verdict_sentences
+    from arrkit.commands.sparse_page import learning_sentences
 
     out = draw.console()
     draw.rubric(out, report.rubric)
+    if report.rubric.learning is not None:
+        if report.chosen:
+            out.print(report.chosen, markup=False)
+        for sentence in learning_sentences(report.rubric.learning):
+            out.print(sentence, markup=False)
     counts = report.rubric.provenance.counts
     if counts is not None:
         postponed = (
@@ -74,6 +81,8 @@ def _draw_build(report: BuildReport) -> None:
         )
     for note in left_out_note(report.left_out):
         out.print(note, markup=False)
+    if report.selection is not None:
+        _draw_selection(report.selection)
     if report.held_out is not None:
         out.print(f"\n[bold]On {report.held_out.dataset.pairs} pairs held back[/bold]")
         out.print(draw.accuracy_table(report.held_out))
@@ -81,6 +90,27 @@ def _draw_build(report: BuildReport) -> None:
             out.print(f"[bold]{sentence}[/bold]")
         for note in notes(report.held_out):
             out.print(f"[dim]{note}[/dim]")
+
+
+def _draw_selection(selection: SelectionReport) -> None:
+    from arrkit.cli import draw
+    from arrkit.commands.selecting import selection_notes
+
+    out = draw.console()
+    rows = [
+        (
+            f"{each.criteria}{' *' if each.criteria == selection.kept else ''}",
+            draw.percent(each.seen),
+            draw.percent(each.held_out),
+            draw.percent(each.both_right),
+            draw.percent(each.support),
+        )
+        for each in selection.rows
+    ]
+    out.print("\n[bold]Accuracy against the number of criteria[/bold] (* kept)")
+    out.print(draw.table(("criteria", "chosen by %", "held out %", "right twice %", "by support %"), rows))
+    for note in selection_notes(selection):
+        out.print(note, style="dim", markup=False)
 
 
 def _remark_build(report: BuildReport, options: BuildOptions) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from arrkit import __version__
@@ -12,10 +13,13 @@ from arrkit.canonical import digest
 from arrkit.commands.evaluate import measure
 from arrkit.commands.inputs import LEARNING, NamedRubric, contenders, open_dataset, open_judge
 from arrkit.commands.judges import Bench
-from arrkit.commands.options import BuildOptions, VerifyOrders
+from arrkit.commands.made import Made
+from arrkit.commands.options import BuildOptions, Method, Seeds, Select, VerifyOrders
 from arrkit.commands.pages import build_page
 from arrkit.commands.runs import open_run
 from arrkit.commands.seeds import Split, choose_split
+from arrkit.commands.selecting import Selection, SelectionReport, divide_build, forecast_selection
+from arrkit.commands.sparse import SEED_PAIRS, ask_sparse, make_sparse
 from arrkit.concurrency import run_bounded, run_sync
 from arrkit.data.filters import left_out
 from arrkit.data.pairs import ImageUnreadable, PairDataset, PreferencePair, Task
@@ -44,7 +48,8 @@ class BuildReport:
     ``held_out`` is None where no pairs that people decided were held back. ``skipped`` are the pairs with an
     image that could not be read. ``ties`` pairs were left out, since a tie gives nothing to explain.
     ``chosen`` says how the pairs were chosen, where not all were taken; ``left_out`` counts the rows and
-    pairs of the dataset that were out before that, by reason.
+    pairs of the dataset that were out before that, by reason. ``selection`` says how criteria were chosen
+    from the verified ones, where not all were taken.
     """
 
     rubric: Rubric
@@ -58,6 +63,7 @@ class BuildReport:
     run: str
     chosen: str = ""
     left_out: Mapping[str, int] = field(default_factory=dict)
+    selection: SelectionReport | None = None
 
 
 def build_rubric(
@@ -78,7 +84,8 @@ def build_rubric(
         InputError: something that the options name cannot be used. Nothing was sent to a judge.
         RunError: the judge gave no criteria that recover the human choice.
     """
-    chosen = open_judge(options, ready=judge, findings=True)  # criteria are kept or dropped one by one
+    options = _settled(options)
+    chosen = open_judge(options, ready=judge, findings=_findings(options))
     dataset = pairs if pairs is not None else _pairs(options)
     task = _task(options, dataset)
     out = options.out or Path(f"rubric-{task}.json")
@@ -94,18 +101,21 @@ def build_rubric(
         split = choose_split(dataset, task, options)
         if not split.build:
             raise _nothing_to_learn_from(dataset, split)
+        divide_build(options, task, split)
         return run_sync(_build(options, bench, dataset, task, split, out, run, watch))
 
 
 def forecast_build(options: BuildOptions) -> Forecast:
     """What :func:`build_rubric` would send and cost if every first proposal passed. Nothing is sent.
 
-    Each refinement, at most ``max_refine`` for a pair, sends up to three more requests.
+    Each refinement, at most ``max_refine`` for a pair, sends up to three more requests. Of the method
+    ``sparse`` it is the first round, see :func:`~arrkit.commands.sparse.ask_sparse`.
 
     Raises:
         InputError: something that the options name cannot be used, or the judge sends nothing anyway.
     """
-    chosen = open_judge(options, findings=True)
+    options = _settled(options)
+    chosen = open_judge(options, findings=_findings(options))
     dataset = _pairs(options)
     task = _task(options, dataset)
     split = choose_split(dataset, task, options)
@@ -125,8 +135,16 @@ def forecast_build(options: BuildOptions) -> Forecast:
 
     async def count(session: PaperSession) -> None:
         try:
-            await run_bounded((ask(session, pair) for pair in split.build), 16)
-            await session.structure(StructureRequest(task, imagined * len(split.build), options.dimensions))
+            if options.method is Method.SPARSE:
+                await ask_sparse(session, options, task, split)
+            else:
+                learning, deciding = divide_build(options, task, split)
+                await run_bounded((ask(session, pair) for pair in learning), 16)
+                pool = imagined * len(learning)
+                if options.select is not Select.NONE:
+                    await forecast_selection(session, deciding, split.held_out, len(pool), options)
+                    pool = pool[: options.top]
+                await session.structure(StructureRequest(task, pool, options.dimensions))
             tried = [Contender("none"), Contender("imagined", draft_dimensions("Imagined", imagined))]
             await judge_pairs(session, split.held_out, tried, orders=Orders.BOTH, seed=options.seed)
         finally:
@@ -135,6 +153,26 @@ def forecast_build(options: BuildOptions) -> Forecast:
     with chosen.on_paper() as (session, forecast):
         run_sync(count(session))
         return forecast
+
+
+def _settled(options: BuildOptions) -> BuildOptions:
+    """The options with the defaults that hang on the method.
+
+    Raises :class:`InputError` where ``select`` is asked of a method that chooses by weights.
+    """
+    sparse = options.method is Method.SPARSE
+    if sparse and options.select is not Select.NONE:
+        raise InputError(
+            f"--select {options.select} chooses among the verified criteria of --method arr",
+            hint="Leave it out: --method sparse keeps the heaviest by itself, --top of them at the most.",
+        )
+    seeds = options.seeds or (Seeds.DIVERSE if sparse else Seeds.RANDOM)
+    return replace(options, seeds=seeds, limit=options.limit or (SEED_PAIRS if sparse else None))
+
+
+def _findings(options: BuildOptions) -> bool:
+    """Whether comparisons must say something of each criterion: ``arr`` keeps or drops them one by one."""
+    return options.method is Method.ARR
 
 
 def _pairs(options: BuildOptions) -> PairDataset:
@@ -154,34 +192,27 @@ async def _build(
 ) -> BuildReport:
     run.journal.recall = True  # a postponed pair is tried again, and must not pay for its first answers twice
     session = bench.session
-
-    def tell(done: int, fates: Mapping[str, int]) -> None:
-        watch(Progress("learning criteria", done, len(split.build), fates))
-
-    learned = await learn_rubric(
-        session,
-        session,
-        split.build,
-        task,
-        _recipe(options),
-        window=bench.window,
-        strict=options.strict,
-        on_pair=tell,
-        on_stage=lambda stage: watch(Progress(stage, 0, 1)),
-    )
+    if options.method is Method.SPARSE:
+        made = await make_sparse(options, bench, dataset.name, task, split, run, watch)
+    else:
+        made = await _make_arr(options, bench, dataset, task, split, watch)
     rubric = Rubric(
         name=options.name or _name(options, dataset),
         task=task,
-        dimensions=learned.dimensions,
-        description=_description(learned, dataset),
-        provenance=_provenance(options, session.judge.name, dataset, split, learned, run.started_at),
+        dimensions=made.dimensions,
+        description=made.description,
+        provenance=_provenance(options, session.judge.name, dataset, split, made, run.started_at),
+        learning=made.learning,
     )
     report: JudgeReport | None = None
     evaluation: Evaluation | None = None
     # Written before it is measured: whatever happens to the held-out pairs, what was learned is kept.
     write_rubric(rubric, run.path / "rubric.json", force=True)
     write_rubric(rubric, out, force=True)
+    selection = await made.selection.measure() if made.selection else None
     if any(pair.label.decided for pair in split.held_out):
+        if rubric.learning is not None:
+            rubric = replace(rubric, learning=replace(rubric.learning, held_out=await made.weigh()))
         named = NamedRubric(rubric.name, rubric, rubric_digest(rubric))
         report, evaluation = await measure(
             bench,
@@ -200,26 +231,68 @@ async def _build(
     sealed = rubric_digest(rubric)
     write_rubric(rubric, run.path / "rubric.json", force=True)
     write_rubric(rubric, out, force=True)
-    unreadable = (each for each in learned.learned if each.unreadable)
-    skipped = tuple(Skipped(each.pair.origin or each.pair.id, each.trouble) for each in unreadable)
     result = BuildReport(
         rubric,
         sealed,
         str(out),
         report,
         split.ties,
-        skipped + (report.skipped if report else ()),
+        made.skipped + (report.skipped if report else ()),
         session.asked,
         session.replayed,
         str(run.path),
         split.chosen,
         left_out(dataset),
+        selection,
     )
     run.write_json("report.json", to_json(result, defaults=True))
-    write_page(
-        build_page(result, learned, report, evaluation, started_at=run.started_at), run.path / "report.html"
-    )
+    write_page(made.draw(result, report, evaluation, run.started_at), run.path / "report.html")
     return result
+
+
+async def _make_arr(
+    options: BuildOptions, bench: Bench, dataset: PairDataset, task: Task, split: Split, watch: Watch
+) -> Made:
+    session = bench.session
+    learning, deciding = divide_build(options, task, split)
+    selection = None
+    if options.select is not Select.NONE:
+        selection = Selection(options, bench, deciding, split.held_out, watch)
+
+    def tell(done: int, fates: Mapping[str, int]) -> None:
+        watch(Progress("learning criteria", done, len(learning), fates))
+
+    learned = await learn_rubric(
+        session,
+        session,
+        learning,
+        task,
+        _recipe(options),
+        window=bench.window,
+        strict=options.strict,
+        on_pair=tell,
+        on_stage=lambda stage: watch(Progress(stage, 0, 1)),
+        select=selection.choose if selection else None,
+    )
+    if selection:
+        shaped = dict.fromkeys((*learned.build_pairs, *selection.shaped))
+        learned = replace(learned, build_pairs=tuple(shaped))
+    unreadable = (each for each in learned.learned if each.unreadable)
+    return Made(
+        learned.dimensions,
+        _description(learned, dataset),
+        learned.counts,
+        learned.build_pairs,
+        tuple(Skipped(each.pair.origin or each.pair.id, each.trouble) for each in unreadable),
+        {
+            "criteria": options.criteria,
+            "verify_orders": str(options.verify_orders),
+            "max_refine": options.max_refine,
+            "dimensions": options.dimensions,
+        },
+        partial(build_page, learned),
+        selection=selection,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,26 +361,28 @@ def _refuse_other(out: Path, run: Path, *, force: bool) -> None:
 
 
 def _provenance(
-    options: BuildOptions, judge: str, dataset: PairDataset, split: Split, learned: LearnedRubric, time: str
+    options: BuildOptions, judge: str, dataset: PairDataset, split: Split, made: Made, time: str
 ) -> Provenance:
     return Provenance(
-        method="arr",
+        method=str(options.method),
         arrkit_version=__version__,
         created_at=time,
         generator=judge,
         verifier=judge,
         dataset=_reference(dataset.name, split.build),
-        counts=learned.counts,
+        counts=made.counts,
         options={
             "seed": options.seed,
             "holdout": options.holdout,
-            "criteria": options.criteria,
-            "verify_orders": str(options.verify_orders),
-            "max_refine": options.max_refine,
-            "dimensions": options.dimensions,
+            **made.options,
             **({"limit": options.limit, "seeds": str(options.seeds)} if split.chosen else {}),
+            **(
+                {"select": str(options.select), "top": options.top}
+                if options.select is not Select.NONE
+                else {}
+            ),
         },
-        build_pairs=learned.build_pairs,
+        build_pairs=made.build_pairs,
     )
 
 

@@ -19,11 +19,32 @@ class VerifyOrders(StrEnum):
     ONE = "one"
 
 
+class Method(StrEnum):
+    """How a rubric is learned."""
+
+    ARR = "arr"
+    """Criteria that recover the human choice in a blind comparison, structured into dimensions."""
+    SPARSE = "sparse"
+    """Criteria weighed by how well their scores tell preferred images from others."""
+
+
 class Seeds(StrEnum):
     """How the pairs that a rubric is learned from are chosen, where not all are taken."""
 
     RANDOM = "random"
     DIVERSE = "diverse"
+
+
+class Select(StrEnum):
+    """Which verified criteria a rubric is made of.
+
+    ``none`` takes all. ``greedy`` adds them one at a time by what they achieve together on pairs kept for
+    that, ``mcr2`` by how much their statements differ.
+    """
+
+    NONE = "none"
+    GREEDY = "greedy"
+    MCR2 = "mcr2"
 
 
 class Format(StrEnum):
@@ -258,12 +279,35 @@ class BuildOptions(JudgingOptions):
     """Options of ``arrkit rubric build``."""
 
     task: Annotated[Task | None, Opt("t2i or edit [the pairs' own]")] = None
-    limit: Annotated[int | None, Opt("use N pairs, those held back among them [all]", metavar="N", low=1)] = (
-        None
-    )
+    method: Annotated[
+        Method, Opt("arr keeps criteria that recover the choice, sparse weighs them by their scores")
+    ] = Method.ARR
+    limit: Annotated[
+        int | None, Opt("use N pairs, those held back among them [all; sparse 256]", metavar="N", low=1)
+    ] = None
     seeds: Annotated[
-        Seeds, Opt("how the N pairs are chosen: drawn, or clear labels and prompts of many kinds")
-    ] = Seeds.RANDOM
+        Seeds | None,
+        Opt("how the N pairs are chosen: drawn, or diverse by label and prompt [random; sparse diverse]"),
+    ] = None
+    rounds: Annotated[
+        int, Opt("sparse: rounds of looking at wrongly ranked pairs", low=1, high=50, metavar="N")
+    ] = 5
+    candidates: Annotated[
+        int,
+        Opt(
+            "sparse: candidates from the pairs, and again from wrongly ranked ones, at the most",
+            low=1,
+            high=1000,
+            metavar="N",
+            rare=True,
+        ),
+    ] = 60
+    sparse_c: Annotated[
+        float | None,
+        Opt(
+            "sparse: inverse strength of the penalty [by validation pairs]", low=1e-6, metavar="C", rare=True
+        ),
+    ] = None
     name: Annotated[str, Opt("the rubric's name [the dataset's]", metavar="NAME")] = ""
     holdout: Annotated[
         float, Opt("share of the pairs kept back to measure the rubric on", low=0, high=0.9, metavar="X")
@@ -274,6 +318,13 @@ class BuildOptions(JudgingOptions):
     ] = VerifyOrders.BOTH
     max_refine: Annotated[int, Opt("revisions before a pair is given up", low=0, high=20, metavar="N")] = 5
     dimensions: Annotated[int, Opt("dimensions at the most", low=1, high=20, metavar="N")] = 5
+    select: Annotated[
+        Select,
+        Opt("verified criteria to keep: all, the best together on pairs kept for that, or the most varied"),
+    ] = Select.NONE
+    top: Annotated[
+        int, Opt("criteria that sparse and --select keep at the most", low=1, high=60, metavar="N")
+    ] = 10
     out: Annotated[
         Path | None, Opt("rubric file to write [rubric-TASK.json]", metavar="FILE", identity=False)
     ] = None

@@ -12,6 +12,7 @@ from arrkit.commands.costs import cost_table
 from arrkit.commands.inputs import NamedRubric
 from arrkit.commands.metrics import metric_notes, metric_tables
 from arrkit.commands.panel_page import ENSEMBLES, calibration_tables, reliability_plots, stage_tables
+from arrkit.commands.selecting import SelectionReport, selection_notes
 from arrkit.data.filters import NO_VALUE
 from arrkit.judge.calls.totals import spent
 from arrkit.judge.choices import Orders
@@ -84,11 +85,10 @@ def judge_page(
 
 
 def build_page(
-    result: BuildReport,
     learned: LearnedRubric,
+    result: BuildReport,
     report: JudgeReport | None,
     evaluation: Evaluation | None,
-    *,
     started_at: str,
 ) -> Page:
     """The page of ``rubric build``: the rubric, how it did, and what became of each pair."""
@@ -138,12 +138,17 @@ def build_page(
                 ),
             ),
             *((accuracy_table(report), bias_table(report)) if report else ()),
+            *((selection_table(result.selection),) if result.selection else ()),
         ),
         charts=(accuracy_chart(report.rows),) if report else (),
         rubrics=(rubric_view(rubric, result.digest),),
         pairs=in_threads(learned_card, sorted(learned.learned, key=_troublesome)[:PAGE_PAIRS]) + held,
         pairs_total=counts.seen + (evaluation.pairs if evaluation else 0),
-        notes=(*left_out_note(result.left_out), *(notes(report) if report else ())),
+        notes=(
+            *(selection_notes(result.selection) if result.selection else ()),
+            *left_out_note(result.left_out),
+            *(notes(report) if report else ()),
+        ),
     )
 
 
@@ -303,6 +308,30 @@ def coverage_table(report: JudgeReport) -> Table:
         tuple(
             (row.rubric, row.stats.coverage, *(row.stats.outcomes[outcome] for outcome in outcomes))
             for row in report.rows
+        ),
+    )
+
+
+def selection_table(selection: SelectionReport) -> Table:
+    """Accuracy against the number of criteria kept."""
+    return Table(
+        "Accuracy against the number of criteria",
+        (
+            Column("Criteria", ColumnKind.NUMBER),
+            Column("Chosen by", ColumnKind.RATE, "accuracy on the pairs that the choice went by"),
+            Column("Held out", ColumnKind.RATE, "accuracy on the pairs held back"),
+            Column("Right in both orders", ColumnKind.RATE, "on the pairs held back"),
+            Column("By support", ColumnKind.RATE, "accuracy held out of as many best supported criteria"),
+        ),
+        tuple(
+            (
+                f"{each.criteria} (kept)" if each.criteria == selection.kept else each.criteria,
+                each.seen,
+                each.held_out,
+                each.both_right,
+                each.support,
+            )
+            for each in selection.rows
         ),
     )
 
