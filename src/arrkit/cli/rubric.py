@@ -108,7 +108,7 @@ def _draw_selection(selection: SelectionReport) -> None:
         for each in selection.rows
     ]
     out.print("\n[bold]Accuracy against the number of criteria[/bold] (* kept)")
-    out.print(draw.table(("criteria", "chosen by %", "held out %", "right twice %", "by support %"), rows))
+    out.print(draw.table(("criteria", "selection %", "held out %", "right twice %", "by support %"), rows))
     for note in selection_notes(selection):
         out.print(note, style="dim", markup=False)
 

@@ -318,7 +318,7 @@ def selection_table(selection: SelectionReport) -> Table:
         "Accuracy against the number of criteria",
         (
             Column("Criteria", ColumnKind.NUMBER),
-            Column("Chosen by", ColumnKind.RATE, "accuracy on the pairs that the choice went by"),
+            Column("Selection pairs", ColumnKind.RATE, "accuracy on the pairs that the choice went by"),
             Column("Held out", ColumnKind.RATE, "accuracy on the pairs held back"),
             Column("Right in both orders", ColumnKind.RATE, "on the pairs held back"),
             Column("By support", ColumnKind.RATE, "accuracy held out of as many best supported criteria"),

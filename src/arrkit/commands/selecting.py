@@ -238,8 +238,12 @@ def selection_notes(report: SelectionReport) -> tuple[str, ...]:
             "added one at a time so that the coding rate of their statements grows most "
             f"({report.space}): this makes them differ in their words, and asks no judge which are right"
         )
+    count = "1 criterion was kept" if report.kept == 1 else f"{report.kept} criteria were kept"
     said = [
-        f"{report.kept} criteria were kept{pooled} of {report.pool} verified ones, {how}.",
+        (
+            f"{count}{pooled} of {report.pool} verified ones, {how}. Structuring may "
+            "fold some of them into one."
+        ),
         (
             "The accuracies against the number of criteria combine by weight what the judge found of each "
             "criterion, and are no verdicts under a rubric of that size; a sum of 0 is a tie and earns 0.5."
