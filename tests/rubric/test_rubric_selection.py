@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import FAILED, Pairs, ScriptedJudge, bright, pair, unreadable
 
-from arrkit.commands.build import build_rubric
+from arrkit.commands.build import build_rubric, forecast_build
 from arrkit.commands.options import BuildOptions, Method, Select
-from arrkit.data.pairs import Label
+from arrkit.commands.seeds import split_pairs
+from arrkit.data.pairs import Label, Task
 from arrkit.errors import InputError, RunError
 from arrkit.judge.protocol import (
     Answer,
@@ -31,6 +32,7 @@ from arrkit.judge.protocol import (
 )
 from arrkit.judge.session import JudgeSession
 from arrkit.rubric.selection import (
+    AT_ONCE,
     DISTORTION,
     Pooled,
     ask_leads,
@@ -223,6 +225,28 @@ class TestBuild:
         page = Path(report.run, "report.html").read_text(encoding="utf-8")
         assert "Accuracy against the number of criteria" in page
 
+    @pytest.mark.parametrize("seed", range(4))
+    def test_the_rates_are_those_of_the_criteria_kept(self, seed):
+        held = {each.prompt for each in split_pairs(forty(), Task.T2I, holdout=0.3, seed=seed).held_out}
+
+        def astray(request):
+            said = sees(request)
+            criteria = [each for dimension in request.dimensions for each in dimension.criteria]
+            findings = tuple(
+                replace(found, answer=Answer.SECOND if found.answer is Answer.FIRST else Answer.FIRST)
+                if "odd" in criterion.statement and request.prompt in held
+                else found
+                for criterion, found in zip(criteria, said.findings, strict=True)
+            )
+            return replace(said, findings=findings)
+
+        judge = ScriptedJudge(astray, proposes=proposing("It is bright", "Something odd"))
+        options = BuildOptions(select=Select.MCR2, top=1, seed=seed)
+        report = build_rubric(options, judge=judge, pairs=forty())
+        kept = next(report.rubric.criteria()).statement
+        (row,) = report.selection.rows
+        assert row.held_out.value == row.both_right.value == float(kept == "It is bright")
+
     def test_a_second_start_asks_nothing_anew(self):
         def build(judge):
             build_rubric(BuildOptions(select=Select.GREEDY), judge=judge, pairs=forty())
@@ -249,6 +273,20 @@ class TestBuild:
         assert "select" not in report.rubric.provenance.options
         build_rubric(BuildOptions(select=Select.MCR2, out=Path("b.json")), judge=chosen, pairs=forty())
         assert len(chosen.requests) == len(plain.requests) + 2 * 12
+
+    def test_a_forecast_counts_what_choosing_asks(self, monkeypatch):
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+
+        def requests(select):
+            options = BuildOptions(
+                dataset="shapes-t2i:train?n=20", judge="openai:gpt-4o-mini", select=select, no_cache=True
+            )
+            return forecast_build(options).requests
+
+        held_out, most = 6, 40
+        plain = requests(Select.NONE)
+        assert requests(Select.MCR2) - plain == held_out * 2 * most // AT_ONCE
+        assert requests(Select.GREEDY) > plain
 
     def test_one_prompt_cannot_be_divided_and_sparse_chooses_by_itself(self):
         alike = Pairs([pair(i, prompt="one") for i in range(8)])
