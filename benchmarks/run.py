@@ -24,6 +24,7 @@ BENCHMARKS = (
     "judge_throughput",
     "data_scale",
     "bench_scale",
+    "sparse_speed",
     "rpo_forwards",
     "rpo_overlap",
     "rpo_bytes",

@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arrkit.data.pairs import Candidate, Passage, Picture, Task
+from arrkit.judge.learning import DiagnoseRequest, ExplainRequest, ExtractRequest
 from arrkit.judge.prompts.criteria import propose_prompt, refine_prompt, structure_prompt, zero_shot_prompt
+from arrkit.judge.prompts.learning import diagnose_prompt, explain_prompt, extract_prompt
 from arrkit.judge.prompts.parts import WORDINGS, Form, Prompt, Shown, fenced, repair_request
 from arrkit.judge.prompts.planning import checklist_prompt, plan_prompt
 from arrkit.judge.prompts.verdicts import (
@@ -177,6 +179,17 @@ def cases(wording: Wording, task: Task) -> Iterator[tuple[str, str]]:
     yield "zero-shot", rendered(zero_shot_prompt(zero_shot, wording, Form.OBJECT))
     checklist = ChecklistRequest(task, PROMPTS[task], 8)
     yield "checklist", rendered(checklist_prompt(checklist, wording, Form.OBJECT))
+    asked_for = propose(task)
+    explain = ExplainRequest(asked_for)
+    yield "explain", rendered(explain_prompt(explain, pair, wording, Form.OBJECT))
+    yield "explain-skeleton", rendered(explain_prompt(explain, pair, wording, Form.SKELETON))
+    diagnose = DiagnoseRequest(
+        asked_for, DRAFTS, 'misleads (0.20 and 0.70, weight 1.50): "The table is blue."'
+    )
+    yield "diagnose", rendered(diagnose_prompt(diagnose, pair, wording, Form.OBJECT))
+    missing = Draft("No criterion asks whether the cups are whole.", "One has no handle.", "Objects")
+    extract = ExtractRequest(asked_for, DRAFTS, missing)
+    yield "extract", rendered(extract_prompt(extract, pair, wording, Form.OBJECT))
     plan = PlanRequest(task, PROMPTS[task], request.first, request.second, 5, sources(task))
     yield "plan", rendered(plan_prompt(plan, pair, wording, Form.OBJECT))
     yield "plan-skeleton", rendered(plan_prompt(plan, pair, wording, Form.SKELETON))
@@ -220,7 +233,8 @@ def test_both_languages_fill_in_the_same_places():
         return sorted(re.findall(r"\{\w+\}", str(value)))
 
     english, chinese = (WORDINGS[language] for language in ("en", "zh"))
-    for one, other in ((english, chinese), (english.planning, chinese.planning)):
+    parts = ((english.planning, chinese.planning), (english.learning, chinese.learning))
+    for one, other in ((english, chinese), *parts):
         for field in dataclasses.fields(one):
             said = (getattr(each, field.name) for each in (one, other))
             assert len({frozenset(places(each)) for each in said}) == 1, field.name

@@ -73,12 +73,14 @@ def looked(asked: Asked) -> dict[str, Any]:
         first, second = asked.lights[-2:]
         points = [{"statement": each, "guidance": "Look at the whole of it."} for each in STATEMENTS[:2]]
         return {"reasoning": "Their light.", "points": points if abs(first - second) >= 0.01 else []}
+    if "missing" in fields:
+        return {"reasoning": "It says nothing of light.", "missing": STATEMENTS[1], "dimension": "Light"}
     if "score" in fields["criteria"]["items"]["properties"]:
         return {"criteria": _scores(asked, fields["criteria"]["items"]["properties"])}
     assert "statement" in fields["criteria"]["items"]["properties"], fields
     most = fields["criteria"].get("maxItems", 3)
     return {
-        "reasoning": "Light decides.",
+        **{name: "Light decides." for name in fields if name != "criteria"},
         "criteria": [
             {"statement": each, "guidance": "Look at the whole of it.", "dimension": "Light"}
             for each in STATEMENTS[:most]

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from arrkit.backends.spec import Spec
-from arrkit.canonical import digest
+from arrkit.canonical import Json, digest
 from arrkit.data.pairs import Candidate, Passage, Picture, Task
 from arrkit.judge.learning import DiagnoseRequest, ExplainRequest, ExtractRequest
 from arrkit.judge.protocol import (
@@ -135,10 +135,11 @@ class ShapesJudge:
         seen = self._assess(request, request.image)
         if isinstance(seen, str):
             return Scores(Outcome.ABSTAIN, detail=f"the image is not of the shapes world: {seen}")
+        told = request.content() if self._noise else {}
         scores = []
         for criterion in (entry for dimension in request.dimensions for entry in dimension.criteria):
             value = criterion_score(criterion.statement, request.task, seen)
-            if value is not None and self._mistaken(request, criterion):
+            if value is not None and self._mistaken(told, criterion):
                 value = 1 - value
             note = "not understood" if value is None else ""
             scores.append(CriterionScore(criterion.id, value, note))
@@ -258,14 +259,14 @@ class ShapesJudge:
                 return None
         return _Draws(noise, side, primacy, 1.0)
 
-    def _mistaken(self, request: ScoreRequest, criterion: Criterion) -> bool:
+    def _mistaken(self, told: dict[str, Json], criterion: Criterion) -> bool:
         """Whether chance turns a score round: drawn for each criterion by itself, so that what an image is
         given under one does not hang on which others are asked for along with it.
         """
         if not self._noise:
             return False
-        content = request.content() | {"dimensions": criterion.statement}
-        noise, side, _, _ = _numbers(digest({"seed": self._seed, "request": content}))
+        asked = told | {"dimensions": criterion.statement}
+        noise, side, _, _ = _numbers(digest({"seed": self._seed, "request": asked}))
         return noise < self._noise and side < 0.5
 
     def _assess(
@@ -305,7 +306,8 @@ def make_judge(
 
     Args:
         spec: names the judge in reports.
-        noise: the share of presentations in which its perception is the toss of a coin.
+        noise: the share of presentations in which its perception is the toss of a coin; of a score, drawn
+            for each criterion by itself.
         primacy: the share of presentations in which it prefers the first image whatever it sees.
         seed: what chance depends on, beside the request.
         latency: seconds that each call takes.

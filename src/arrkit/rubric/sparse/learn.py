@@ -245,6 +245,7 @@ def _refine(matrix: Matrix, train: int, pool: tuple[Candidate, ...], recipe: Spa
         raise RunError(
             "the judge scored no training pair under any statement",
             hint="Its answers stand in the run's journal. --method arr needs no scores.",
+            resumable=True,
         )
     differences = matrix.differences
     rows = np.arange(len(differences))
