@@ -60,11 +60,15 @@ class DpgBenchmark:
         self._vqa = vqa
         self._together = ask == "together"
         self._mplug: Mplug | None = None
+        self._who = "judge"
 
     @property
     def metric(self) -> str:
-        """``dpg`` where the official model answers; else the judge's name stands in brackets."""
-        return "dpg" if self._vqa == "mplug" else "dpg[judge]"
+        """``dpg`` where the official model answers; else the judge's name stands in brackets.
+
+        It is known after :meth:`scorer` or :meth:`read_answers`.
+        """
+        return "dpg" if self._vqa == "mplug" else _called(self._who)
 
     @property
     def identity(self) -> Mapping[str, Json]:
@@ -145,13 +149,15 @@ class DpgBenchmark:
                 "DPG-Bench asks questions about images, and nobody is named who answers",
                 hint='Name a judge: --judge openai:MODEL; or the official model: "dpg?vqa=mplug".',
             )
-        return DpgScorer(AskedOfJudge(asker, together=self._together))
+        asked = AskedOfJudge(asker, together=self._together)
+        self._who = asked.name
+        return DpgScorer(asked)
 
     def tallies(self, items: Sequence[Item], units: Sequence[Unit]) -> tuple[Tally, ...]:
         """See :func:`arrkit.bench.dpg_rules.tallies`; the name is that of who answered."""
         names = {_answered_by(unit) for unit in units if unit.status in (Status.SCORED, Status.UNPARSED)}
         who = " and ".join(sorted(names))
-        metric = f"dpg[{who}]" if who else "dpg" if names else self.metric
+        metric = _called(who) if names else self.metric
         return dpg_rules.tallies(metric, items, units)
 
     def aggregate(self, items: Sequence[Item], units: Sequence[Unit]) -> tuple[Score, ...]:
@@ -181,6 +187,7 @@ class DpgBenchmark:
                 problems.append(Problem(str(error), f"{file.name}:{number}"))
         if problems:
             raise InputError(problems)
+        self._who = ""
         return units
 
 
@@ -252,6 +259,11 @@ def _put_together(parts: Sequence[Path], grid: Path) -> None:
         temporary.replace(grid)
     except (OSError, ImageUnreadable) as error:
         raise InputError(f"{grid} cannot be put together: {error}") from error
+
+
+def _called(who: str) -> str:
+    """``dpg`` with who answers in brackets; empty is the official model."""
+    return f"dpg[{who}]" if who else "dpg"
 
 
 def _answered_by(unit: Unit) -> str:
