@@ -244,7 +244,7 @@ def test_unigenbench_is_painted_asked_about_and_put_in_a_table(arrkit, tmp_path)
 
     with Wire() as wire:
         wire.respond = reply
-        quick = ("unigenbench?images=2", data, *judged_by(wire))
+        quick = ("unigenbench?images=3", data, *judged_by(wire))
         made = arrkit(*quick)
         # The third prompt is longer than the encoder reads.
         assert made.exit_code == 1, made.output
@@ -252,15 +252,15 @@ def test_unigenbench_is_painted_asked_about_and_put_in_a_table(arrkit, tmp_path)
         files, asked = held(), len(wire.requests)
         nothing_new(made, arrkit(*quick), files)
         assert len(wire.requests) == asked
-    assert set(files) == {f"en/arrkit/{index}_{image}.png" for index in range(2) for image in range(2)}
+    assert set(files) == {f"en/arrkit/{index}_{image}.png" for index in range(2) for image in range(3)}
     found = numbers("unigenbench[arrkit-prompt]")
     for mode in ("official", "strict"):
-        assert counts(found["en/micro", mode]) == [8, 4, 2, 2]
+        assert counts(found["en/micro", mode]) == [12, 6, 3, 3]
     assert found["en/micro", "official"]["value"] == 0.5
     assert found["en/micro", "strict"]["value"] == 0.25
     assert found["en/Style", "official"]["value"] == 1
     assert found["en/Style", "strict"]["value"] == 0.5
     assert found["en/macro", "official"]["value"] == 0.5
-    lacking = "4 of 8 answers of base are lacking (2 without an image, 2 unreadable or failed)"
+    lacking = "6 of 12 answers of base are lacking (3 without an image, 3 unreadable or failed)"
     assert lacking in made.stdout
     assert lacking in Path("run/report.html").read_text()
