@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -159,12 +159,18 @@ def test_exchanging_a_and_b_teaches_the_same():
     assert one.learning.path == two.learning.path
 
 
-def test_it_stops_when_the_judge_has_nothing_new_and_after_the_rounds():
+def test_it_stops_two_rounds_after_the_best_one_and_after_the_rounds():
     once = learn(Painter(), reds(), SparseRecipe(rounds=1))
     assert len(once.learning.rounds) == 1
     assert not once.mined
     full = learn(Painter(), reds(), SparseRecipe(rounds=9))
-    assert len(full.learning.rounds) == 2, "the second look gives red again, and no more"
+    assert [each.fresh for each in full.learning.rounds] == [1, 0], "no pair is ranked wrongly any more"
+    wayward = [
+        replace(each, label=each.label.swapped) if n % 7 == 0 else each for n, each in enumerate(reds())
+    ]
+    tried = learn(Painter(), wayward, SparseRecipe(rounds=9)).learning.rounds
+    assert [each.fresh for each in tried] == [1, 0, 0, 0], "two rounds after the best one"
+    assert [sum(each.mined.values()) > 0 for each in tried] == [True, True, True, False]
 
 
 def test_a_judge_that_only_proposes_and_refines_will_do():

@@ -35,7 +35,8 @@ def build(options: BuildOptions, as_json: bool) -> None:
     For each pair a judge proposes criteria that explain the human choice; those that recover it in a blind
     comparison are kept, the others refined or discarded; the kept ones are structured into dimensions.
     With --method sparse every candidate is scored on every image instead, and those whose scores tell the
-    preferred image from the other get weights. Without --pairs or --dataset, the embedded pairs and the embedded judge serve.
+    preferred image from the other get weights. Without --pairs or --dataset, the embedded pairs and the
+    embedded judge serve.
     """
     from arrkit.cli import draw
     from arrkit.cli.progress import watching

@@ -68,7 +68,7 @@ async def make_sparse(
     return Made(
         learned.dimensions,
         f"Weights learned from {len(split.build)} preference pairs of {name}: {len(record.weights)} of "
-        f"{record.candidates} candidates kept, {len(record.rounds)} rounds.",
+        f"{record.candidates} candidates kept.",
         None,
         _digests(split.build),
         skipped,

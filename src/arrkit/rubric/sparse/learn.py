@@ -178,8 +178,9 @@ async def learn_sparse(
         room = max(0, 2 * recipe.candidates - len(pool))
         grown = await fold_candidates(session, pool, gather(found), task, most=room) if found else pool
         records.append(_record(number, now, mined, len(grown) - len(pool)))
-        if len(grown) == len(pool):
-            break  # the judge has nothing new to say, and the same fit would follow
+        if not mined:
+            break
+        # Also where it is no larger: the next round looks at other pairs, and the same scores cost nothing.
         pool = grown
     assert best is not None
     if not best.refined.step.kept:
