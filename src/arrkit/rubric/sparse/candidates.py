@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from arrkit.concurrency import run_bounded
@@ -103,7 +103,7 @@ async def hear_hard(
 
 async def _each(
     pairs: Sequence[PreferencePair],
-    ask: Callable[[PreferencePair], object],
+    ask: Callable[[PreferencePair], Awaitable[Heard]],
     window: int,
     strict: bool,
     on_pair: Callable[[int], None],
@@ -113,7 +113,7 @@ async def _each(
     async def one(index: int) -> None:
         pair = pairs[index]
         try:
-            heard[index] = await ask(pair)  # type: ignore[misc]
+            heard[index] = await ask(pair)
         except ImageUnreadable as error:
             if strict:
                 raise InputError(f"{pair.origin or pair.id}: {error}") from error
