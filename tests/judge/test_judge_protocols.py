@@ -313,7 +313,7 @@ def test_a_judge_without_the_operation_says_so(protocol, tmp_path):
 
 def test_the_embedded_world_fills_the_table(tmp_path):
     options = EvalOptions(
-        rubric=("t2i-general", "zero-shot"), protocol=tuple(JudgeProtocol), limit=24, out=tmp_path / "run"
+        rubric=("t2i-general", "zero-shot"), protocol=tuple(JudgeProtocol), limit=14, out=tmp_path / "run"
     )
     report = evaluate_judge(options)
     by_name = {row.rubric: row for row in report.rows}
