@@ -8,6 +8,7 @@ import json
 import random
 import tarfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -212,8 +213,8 @@ def said(*marks: object, names: tuple[str, ...] = REPLACE) -> str:
         ("Prompt Compliance:4", None),
         ("Prompt Compliance: 4: good", None),
         ("Prompt Compliance:  4", None),
-        ("Prompt Compliance: 0", None),
-        ("Prompt Compliance: 6", None),
+        ("Prompt Compliance: 0", 0),
+        ("Prompt Compliance: 6", 6),
         ("Prompt Compliance: four", None),
         ("Prompt Compliance: ²", None),
         ("4", None),
@@ -470,6 +471,18 @@ def test_what_lacks_is_dropped_officially_and_counts_nothing_strictly():
     assert "without" in found[Mode.OFFICIAL, "overall_types"].how
     assert "1 of 9" in found[Mode.OFFICIAL, "overall_types"].how
     assert "2 of 9" in found[Mode.STRICT, "overall_types"].how
+
+
+def test_a_mark_beyond_the_scale_counts_officially_alone():
+    item = edit("1")
+    names = KINDS["replace"].names
+    said = f"{names[0]}: 12\n{names[1]}: 4\n{names[2]}: 2"
+    assert marks_of(said, names) == [None, 4, 2]
+    first, *others = three(item, *marks_of(said, names))
+    found = aggregate([item], [replace(first, answer=said), *others])
+    assert found[Mode.OFFICIAL, "replace"].value == 6.0
+    assert found[Mode.OFFICIAL, "replace"].high == 6.0
+    assert found[Mode.STRICT, "replace"].value == pytest.approx(2.0)
 
 
 MARKS = st.lists(st.one_of(st.none(), st.integers(1, 5)), min_size=3, max_size=3)

@@ -314,7 +314,8 @@ def _score(each: Tally, seed: int, resamples: int) -> Score:
         drawn = _drawn([each], seed, resamples)[0]
         rate = bootstrap_rate(value / each.top, drawn / each.top, _weighty(each), floor=0.0)
         assert rate is not None
-        low, high = rate.low * each.top, rate.high * each.top
+        # An official script may take values beyond the scale.
+        low, high = rate.low * each.top, max(rate.high * each.top, value)
     counts = each.counts
     return Score(
         name=each.name,

@@ -2,7 +2,7 @@
 
 The official rule (PKU-YuanGroup/ImgEdit: Benchmark/Basic/step1_get_avgscore.py): a line gives a mark where
 colon and blank split it into exactly two parts, of which the second is all digits. "4/5", "4." and "**4**"
-are no marks. Here a mark must lie between 1 and 5 as well, which the official scripts do not look at.
+are no marks. That a mark lies between 1 and 5 is not looked at there, but is for all other numbers.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _SCORE = re.compile(r"\bscore\b[*_\s]*:[*_\s]*(\d+)(?![\d.]*\d)(?!\s*/\s*(?!5\b)
 
 
 def marked_lines(text: str) -> list[tuple[str, int]]:
-    """What the official rule finds: the marks of an answer in order, each with what stands before it."""
+    """What the official rule finds, in range or not: the marks in order, each with what stands before it."""
     found = []
     for line in text.splitlines():
         parts = line.strip().split(": ")
-        if len(parts) == 2 and parts[1].isdecimal() and LOWEST <= int(parts[1]) <= TOP:
+        if len(parts) == 2 and parts[1].isdecimal():
             found.append((parts[0], int(parts[1])))
     return found
 
@@ -32,7 +32,7 @@ def marks_of(text: str, names: Sequence[str]) -> list[int | None]:
 
     Marks go by their names; where a judge uses others, by their order, if there are as many as there should.
     """
-    found = marked_lines(text)
+    found = [(name, mark) for name, mark in marked_lines(text) if LOWEST <= mark <= TOP]
     said: dict[str, set[int]] = {}
     for name, mark in found:
         said.setdefault(_plain(name), set()).add(mark)

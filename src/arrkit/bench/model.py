@@ -93,7 +93,8 @@ class Score:
     """One number of a benchmark's table.
 
     ``name`` is the metric with what sets it apart from the published one in brackets, such as
-    ``gedit[arrkit-prompt]/G_O``. ``value`` is in [0, ``top``], None where nothing was scored; ``low`` and
+    ``gedit[arrkit-prompt]/G_O``. ``value`` is in [0, ``top``] (beyond it only where an
+    official script takes such values), None where nothing was scored; ``low`` and
     ``high`` are the 95 % interval over items. ``expected`` units were called for, of which ``scored`` have a
     value, ``missing`` lack their image and ``unparsed`` (with those that failed) an answer. ``how`` says in
     one clause how it is made.
