@@ -9,6 +9,7 @@ Started by ``--launch N`` (:mod:`arrkit.rpo.launching`), ``accelerate launch`` o
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import zlib
@@ -252,6 +253,8 @@ def _leave(*, abort: bool) -> None:
         torch.distributed.distributed_c10d._abort_process_group()
     else:
         torch.distributed.destroy_process_group()
+    # What an error's traceback holds in a cycle would otherwise keep the group until the interpreter ends.
+    gc.collect()
 
 
 def _device(name: str) -> torch.device:
