@@ -15,7 +15,7 @@ from arrkit.bench.model import Item, PairedBenchmark, Unit
 from arrkit.bench.units import Scored, UnitFile
 from arrkit.canonical import Json
 from arrkit.commands.bench_inputs import Chosen
-from arrkit.commands.bench_options import AskingOptions
+from arrkit.commands.bench_options import AskerOptions
 from arrkit.commands.bench_paint import image_files, sources_of
 from arrkit.commands.judges import choose_judge
 from arrkit.commands.options import JudgingOptions
@@ -55,7 +55,7 @@ class AtWork:
     remarks: Callable[[], tuple[str, ...]] = tuple
 
 
-def judge_name(chosen: Chosen, options: AskingOptions) -> str:
+def judge_name(chosen: Chosen, options: AskerOptions) -> str:
     """The canonical name of the judge that is named, empty where none is.
 
     Raises :class:`InputError` for one that cannot be used, or that the benchmark has no use for.
@@ -68,7 +68,7 @@ def judge_name(chosen: Chosen, options: AskingOptions) -> str:
 
 
 @contextmanager
-def scoring(chosen: Chosen, options: AskingOptions, run: RunFolder) -> Iterator[AtWork]:
+def scoring(chosen: Chosen, options: AskerOptions, run: RunFolder) -> Iterator[AtWork]:
     """The benchmark's scorer with its judge, if one is named.
 
     Raises :class:`InputError` where one is needed, or cannot answer what is asked.
@@ -114,7 +114,7 @@ def _paired(chosen: Chosen) -> bool:
     return isinstance(chosen.benchmark, PairedBenchmark)
 
 
-def _judging(options: AskingOptions) -> JudgingOptions:
+def _judging(options: AskerOptions) -> JudgingOptions:
     return JudgingOptions(
         judge=options.judge,
         image_size=options.image_size,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from arrkit.commands.options import HostedOptions
 from arrkit.options import Opt
 from arrkit.rpo.options import Precision
 
@@ -65,38 +66,13 @@ class PaintingOptions(BenchOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskingOptions:
-    """Which judge is asked, and how. Without slots, so that it can be joined to other options."""
+class AskerOptions(HostedOptions):
+    """Which judge is asked, and how. Without slots, to be joined to others."""
 
     judge: Annotated[
         str,
         Opt("judge plug-in, such as openai:gpt-4.1 or vllm:Qwen/Qwen3-VL-8B-Instruct", metavar="SPEC"),
     ] = ""
-    image_size: Annotated[
-        int, Opt("largest long edge of the images sent, in pixels", metavar="PX", low=64, rare=True)
-    ] = 1024
-    concurrency: Annotated[
-        int, Opt("requests under way at once, at most", metavar="N", low=1, identity=False)
-    ] = 8
-    rpm: Annotated[
-        int | None, Opt("requests a minute, at most", metavar="N", low=1, rare=True, identity=False)
-    ] = None
-    tpm: Annotated[
-        int | None, Opt("tokens a minute, at most", metavar="N", low=1, rare=True, identity=False)
-    ] = None
-    cache: Annotated[
-        Path | None,
-        Opt(
-            "folder of answers kept for all runs [~/.cache/arrkit]", metavar="DIR", rare=True, identity=False
-        ),
-    ] = None
-    no_cache: Annotated[bool, Opt("keep no answers outside the run's folder", rare=True, identity=False)] = (
-        False
-    )
-    max_cost: Annotated[
-        float | None,
-        Opt("stop before more than this is spent, in dollars", metavar="X", low=0, identity=False),
-    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +84,7 @@ class BenchGenerateOptions(PaintingOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BenchScoreOptions(BenchOptions, AskingOptions):
+class BenchScoreOptions(BenchOptions, AskerOptions):
     """Options of ``arrkit bench score``."""
 
     benchmark: Name
@@ -129,7 +105,7 @@ class BenchScoreOptions(BenchOptions, AskingOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BenchRunOptions(PaintingOptions, AskingOptions):
+class BenchRunOptions(PaintingOptions, AskerOptions):
     """Options of ``arrkit bench run``."""
 
     benchmark: Name

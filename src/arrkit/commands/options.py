@@ -124,14 +124,10 @@ class DataOptions(TakeOptions):
     ] = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskingOptions(DataOptions):
-    """Which pairs, and how judges are asked."""
+@dataclass(frozen=True, kw_only=True)
+class HostedOptions:
+    """What a hosted judge is sent, how fast and at what price. Without slots, to be joined to others."""
 
-    scoring: Annotated[
-        Scoring, Opt("how a hosted judge is asked; auto takes the best that the model can do", rare=True)
-    ] = Scoring.AUTO
-    language: Annotated[str, Opt("language of the prompts: en or zh", metavar="CODE", rare=True)] = "en"
     image_size: Annotated[
         int, Opt("largest long edge of the images sent, in pixels", metavar="PX", low=64, rare=True)
     ] = 1024
@@ -153,13 +149,23 @@ class AskingOptions(DataOptions):
     no_cache: Annotated[bool, Opt("keep no answers outside the run's folder", rare=True, identity=False)] = (
         False
     )
-    dry_run: Annotated[
-        bool, Opt("say what would be sent and what it costs; send nothing", identity=False)
-    ] = False
     max_cost: Annotated[
         float | None,
         Opt("stop before more than this is spent, in dollars", metavar="X", low=0, identity=False),
     ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskingOptions(HostedOptions, DataOptions):
+    """Which pairs, and how judges are asked."""
+
+    scoring: Annotated[
+        Scoring, Opt("how a hosted judge is asked; auto takes the best that the model can do", rare=True)
+    ] = Scoring.AUTO
+    language: Annotated[str, Opt("language of the prompts: en or zh", metavar="CODE", rare=True)] = "en"
+    dry_run: Annotated[
+        bool, Opt("say what would be sent and what it costs; send nothing", identity=False)
+    ] = False
     batch: Annotated[
         bool, Opt("send by the endpoint's batch interface: cheaper, within a day", rare=True, identity=False)
     ] = False
