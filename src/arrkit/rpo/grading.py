@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from arrkit.data.pairs import Label
 from arrkit.data.prompts import Prompt
 from arrkit.judge.protocol import Outcome
+from arrkit.judge.protocols.weighing import weighted_reward
 from arrkit.rpo.recipe import Algorithm, Recipe, Reward
 from arrkit.rpo.ruling import Answered, Ruling, advantages, judging_metrics
 
@@ -99,11 +100,9 @@ def weighted_rewards(grades: Sequence[Grade], weights: Mapping[str, float]) -> t
     answered = [each for each in grades if each.answered]
     first = answered[0].scores if answered else {}
     common = [name for name in first if all(name in each.scores for each in answered)]
-    total = sum(weights.get(name, 1.0) for name in common)
-    if not total:
-        return (None,) * len(grades)
+    held = {name: weights.get(name, 1.0) for name in common}
     return tuple(
-        sum(weights.get(name, 1.0) * each.scores[name] for name in common) / total if each.answered else None
+        weighted_reward({name: each.scores[name] for name in common}, held) if each.answered else None
         for each in grades
     )
 

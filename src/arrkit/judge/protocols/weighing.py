@@ -8,7 +8,7 @@ the sum of the weights it stays in [0, 1] and orders alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from arrkit.judge.protocol import Answer, Finding, Scores
@@ -31,6 +31,15 @@ class Weighed:
     margin: float | None
 
 
+def weighted_reward(scores: Mapping[str, float], weights: Mapping[str, float]) -> float | None:
+    """The reward of one image in [0, 1]: the mean of its criteria's scores, weighted by ``weights``.
+
+    Both are by the criterion's id; ``weights`` names all that are scored. None where the weights sum to 0.
+    """
+    total = math.fsum(weights[name] for name in scores)
+    return math.fsum(weights[name] * score for name, score in scores.items()) / total if total else None
+
+
 def weigh(criteria: Sequence[Criterion], first: Scores, second: Scores) -> Weighed:
     """Set the scores of two images against each other, criterion by criterion.
 
@@ -39,9 +48,9 @@ def weigh(criteria: Sequence[Criterion], first: Scores, second: Scores) -> Weigh
     """
     one, two = ({each.criterion: each for each in scores.scores} for scores in (first, second))
     findings: list[Finding] = []
-    weights: list[float] = []
-    firsts: list[float] = []
-    seconds: list[float] = []
+    weights: dict[str, float] = {}
+    firsts: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     for criterion in criteria:
         a, b = one.get(criterion.id), two.get(criterion.id)
         if a is None or b is None or a.score is None or b.score is None:
@@ -58,12 +67,10 @@ def weigh(criteria: Sequence[Criterion], first: Scores, second: Scores) -> Weigh
         answer = Answer.EQUAL if alike else Answer.FIRST if a.score > b.score else Answer.SECOND
         note = f"{a.score:.2f} against {b.score:.2f}"
         findings.append(Finding(criterion.id, answer, a.score, b.score, note))
-        weights.append(criterion.weight)
-        firsts.append(criterion.weight * a.score)
-        seconds.append(criterion.weight * b.score)
-    total = math.fsum(weights)
-    if not total:
+        weights[criterion.id] = criterion.weight
+        firsts[criterion.id], seconds[criterion.id] = a.score, b.score
+    rewards = weighted_reward(firsts, weights), weighted_reward(seconds, weights)
+    if rewards[0] is None or rewards[1] is None:
         return Weighed(0.0, 0.0, tuple(findings), None)
-    rewards = math.fsum(firsts) / total, math.fsum(seconds) / total
     margin = rewards[0] - rewards[1]
-    return Weighed(*rewards, tuple(findings), 0.0 if abs(margin) < EQUAL else margin)
+    return Weighed(rewards[0], rewards[1], tuple(findings), 0.0 if abs(margin) < EQUAL else margin)
