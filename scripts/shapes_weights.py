@@ -1,7 +1,7 @@
 """Train the weights of the embedded policy from scratch: a few minutes for each task, on one core.
 
     python scripts/shapes_weights.py                 both tasks, into src/arrkit/shapes/policy/weights
-    python scripts/shapes_weights.py --task t2i --steps 50 --out /tmp/try
+    python scripts/shapes_weights.py --task t2i --steps 50 --out try
 
 The model learns flow matching on drawn scenes. Some of its captions lie, as captions of crawled images do;
 LIES says how often, for each kind of request. What the model paints wrongly for that reason is the head-room

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from arrkit.backends.spec import Spec
@@ -153,18 +153,20 @@ class ShapesJudge:
 
     async def zero_shot(self, request: ZeroShotRequest) -> Proposal:
         """What images for a prompt should be judged by, before any is seen."""
-        if await self._begin(request) is None:
-            return Proposal(Outcome.FAILED, detail=_FAILED)
-        drafts = unseen_drafts(request.task, request.prompt, request.count)
-        if not drafts:
-            return Proposal(Outcome.ABSTAIN, detail="the prompt is not of the shapes world")
-        return Proposal(Outcome.OK, drafts)
+        return await self._from_prompt(request, unseen_drafts)
 
     async def checklist(self, request: ChecklistRequest) -> Proposal:
         """The things that the prompt names, as items to tick off."""
+        return await self._from_prompt(request, checklist_drafts)
+
+    async def _from_prompt(
+        self,
+        request: ZeroShotRequest | ChecklistRequest,
+        write: Callable[[Task, str, int], tuple[Draft, ...]],
+    ) -> Proposal:
         if await self._begin(request) is None:
             return Proposal(Outcome.FAILED, detail=_FAILED)
-        drafts = checklist_drafts(request.task, request.prompt, request.count)
+        drafts = write(request.task, request.prompt, request.count)
         if not drafts:
             return Proposal(Outcome.ABSTAIN, detail="the prompt is not of the shapes world")
         return Proposal(Outcome.OK, drafts)
